@@ -54,8 +54,8 @@ impl CacheSlot {
         let has_results =
             request.request.messages.iter().any(|message| message.tool_results().next().is_some());
         let is_random = request.request.temperature.is_some_and(|temperature| temperature > 0.0);
-        let says_more = request.needs_us || !request.ours.enabled_tools.is_empty();
-        if has_results || says_more || (is_random && !is_forced) {
+        let depends_on_more = request.needs_us || !request.ours.enabled_tools.is_empty();
+        if has_results || depends_on_more || (is_random && !is_forced) {
             return None;
         }
         let body = canonical(&request.bytes, IGNORED).ok()?;

@@ -178,8 +178,8 @@ fn chat(route: &'static str, id: &'static str, required: &'static [&'static str]
         "choices": [{ "index": 0, "message": { "role": "assistant", "content": "Hello" }, "finish_reason": "stop" }],
         "usage": { "prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10 } });
     asks(Operation::new(route, id, "Chat (OpenAI)"))
-        .about("`model` is `provider/name`, a name of the catalogue, or `auto`; `models` lists whom to ask if it does not answer. \
-                `store` keeps the completion for its user, under the name `completion_id` if it has one; `enabled_tools` names \
+        .about("`model` is `provider/name`, a name of the catalogue, or `auto`; `models` lists the models to ask if it does not answer. \
+                `store` stores the completion for its user, with `completion_id` as its id if that is given; `enabled_tools` names \
                 tools that are run here.")
         .query("format", "`polychat`: a stream of Polychat's events.", json_schema!({ "enum": ["openai", "polychat"], "default": "openai" }))
         .object(

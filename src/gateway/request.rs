@@ -20,8 +20,8 @@ pub(super) struct GatewayRequest {
     pub(super) client: Dialect,
     pub(super) request: Request,
     pub(super) bytes: Vec<u8>,
-    /// The request goes on with something that only we know, an answer before
-    /// this one.
+    /// The body refers to stored items that the upstream does not know (an
+    /// earlier answer), so it has to be rendered anew.
     pub(super) needs_us: bool,
     /// The members of the body that are for the gateway only.
     pub(super) ours: Ours,

@@ -85,7 +85,7 @@ impl fmt::Debug for Question<'_> {
 /// What is known of an answer that has begun.
 #[derive(Debug)]
 pub(crate) struct AnsweredCall {
-    /// Who answers.
+    /// The model that answered, and its provider.
     pub(crate) candidate: Candidate,
     pub(crate) attempts: u32,
     pub(crate) warnings: Vec<String>,

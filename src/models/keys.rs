@@ -23,8 +23,8 @@ pub(crate) struct Sealed {
     sealed: String,
 }
 
-/// A caller's own keys. A kept one is opened when its provider is asked: one
-/// that cannot be opened any more stands in nobody else's way.
+/// A caller's own keys. A stored key is opened only when its provider is
+/// asked, so one that cannot be opened does not affect other providers.
 #[derive(Default)]
 pub(crate) struct Keys {
     /// A key for this request only, which then asks only one provider.
@@ -94,7 +94,7 @@ impl Keys {
 
 fn closed(provider: &str) -> Error {
     let words = format!(
-        "Your key of {provider} cannot be opened any more; keep it again (PUT /auth/credentials/{provider})"
+        "Your key of {provider} cannot be opened any more; store it again (PUT /auth/credentials/{provider})"
     );
     Error::new(Class::Authentication, words).with_code("provider_key_closed")
 }

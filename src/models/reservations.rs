@@ -299,3 +299,19 @@ impl Reservation {
         Ok(batch)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_drawn_than_was_reserved() {
+        let payer = Payer { subject: "answer", work: PaidWork::ChatAnswer, user: "ada", key: None };
+        let reserved = Reservation { is_daily: true, most: 100, ..Reservation::none(&payer) };
+        assert!(reserved.draw(150).is_some());
+        reserved.has_drawn(150);
+        // The 50 beyond are booked at the end, and an answer of 90 returns 10.
+        assert_eq!(reserved.drawn.get(), 100);
+        assert!(reserved.draw(200).is_none());
+    }
+}

@@ -23,7 +23,7 @@ pub struct InboundContext<'i> {
     pub item: Option<&'i FindItem<'i>>,
     /// Responses: the items of earlier turns (`previous_response_id`).
     pub previous: &'i [Json],
-    /// Chat Completions: who is asked where the body names nobody.
+    /// Chat Completions: the model to ask if the body names none.
     pub default_model: Option<&'i str>,
 }
 

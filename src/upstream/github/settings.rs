@@ -18,7 +18,7 @@ pub(crate) struct GitHub {
     pub(super) timeout_ms: u64,
     /// Members of this organisation are staff.
     pub(crate) staff_organisation: Option<String>,
-    /// That acts for organisations which have installed it.
+    /// The GitHub App that acts for organisations which have installed it.
     pub(super) app: Option<App>,
 }
 
@@ -33,7 +33,7 @@ impl FromVars for GitHub {
     }
 }
 
-/// A GitHub App, by which it is known to be us.
+/// A GitHub App: the identity under which this Worker acts at GitHub.
 pub(crate) struct App {
     pub(super) id: String,
     /// PKCS#8.

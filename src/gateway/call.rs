@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     clouds,
-    error::{Error, ModelError},
+    error::Error,
     http::RequestContext,
     identity::User,
     models::{
@@ -260,7 +260,7 @@ pub(super) async fn answer(mut inbound: GatewayRequest, context: &RequestContext
     let is_live = inbound.request.stream && !inbound.options.is_buffered && !is_judged;
     let (answer, answered) = match call.ask(&inbound, is_live, context).await {
         Ok(answered) => answered,
-        Err(unanswered) => return Err(fail(call.entry, unanswered, &database).await),
+        Err(unanswered) => return Err(call.entry.fail(unanswered, &database).await),
     };
     let mut headers = response::headers(&answered, &call.warnings(&inbound));
     if inbound.options.cache.is_some() {
@@ -350,7 +350,7 @@ pub(super) async fn step(
     let is_live = is_live && call.guards.moderate_output.is_empty();
     let (answer, answered) = match call.ask(inbound, is_live, context).await {
         Ok(answered) => answered,
-        Err(unanswered) => return Err(fail(call.entry, unanswered, database).await),
+        Err(unanswered) => return Err(call.entry.fail(unanswered, database).await),
     };
     let mut headers = response::headers(&answered, &call.warnings(inbound));
     match answer {
@@ -406,16 +406,6 @@ async fn respond_from_cache(
         ("x-gateway-cache", "hit".to_owned()),
     ];
     response::whole(&answer, None, inbound.client, inbound.request.stream, &reply, headers)
-}
-
-/// Records a call that no model has answered, and returns its error.
-pub(super) async fn fail(entry: Entry, unanswered: FailedCall, database: &Database) -> Error {
-    let FailedCall { error, retry_after_s, attempts, model } = unanswered;
-    let status = error.status(Dialect::Chat);
-    let outcome = Outcome { model: model.as_deref(), status, attempts, ..Outcome::default() };
-    entry.close(outcome, Vec::new(), database).await;
-    let headers = vec![("x-gateway-attempts", attempts.to_string())];
-    Error::Model(Box::new(ModelError { error, retry_after_s, headers }))
 }
 
 /// The most that an answer of this candidate can cost.

@@ -38,7 +38,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let posted =
         match models::post("/embeddings", body_for, call.candidates, &call.keys, models::WHOLE_MS).await {
             Ok(posted) => posted,
-            Err(unanswered) => return Err(call::fail(call.entry, unanswered, &database).await),
+            Err(unanswered) => return Err(call.entry.fail(unanswered, &database).await),
         };
     let PostResponse { bytes, candidate, attempts, first_token_ms } = posted;
     let translated = translate_embeddings(

@@ -2,14 +2,14 @@
 //! batch records it and returns the rest of the reservation.
 
 use chrono::DateTime;
-use hatch_dialects::Usage;
+use hatch_dialects::{Dialect, Usage};
 
 use super::store;
 use crate::{
-    error::Error,
+    error::{Error, ModelError},
     identity::{DailyLimits, User, quotas::Quota},
     models::{
-        Candidate, KeyLimits, PaidWork, Payer, Providers, Reservation,
+        Candidate, FailedCall, KeyLimits, PaidWork, Payer, Providers, Reservation,
         budgets::{self, Limit},
     },
     platform::{clock::now_ms, log, random},
@@ -141,6 +141,16 @@ impl<'a> Outcome<'a> {
 }
 
 impl Entry {
+    /// Records a call that no model has answered, and returns its error.
+    pub(super) async fn fail(self, unanswered: FailedCall, database: &Database) -> Error {
+        let FailedCall { error, retry_after_s, attempts, model } = unanswered;
+        let status = error.status(Dialect::Chat);
+        let outcome = Outcome { model: model.as_deref(), status, attempts, ..Outcome::default() };
+        self.close(outcome, Vec::new(), database).await;
+        let headers = vec![("x-gateway-attempts", attempts.to_string())];
+        Error::Model(Box::new(ModelError { error, retry_after_s, headers }))
+    }
+
     /// Records the call. A failure is only logged, because the client has its answer.
     pub(super) async fn close(self, outcome: Outcome<'_>, more: Vec<Statement>, database: &Database) {
         let cost = match outcome.candidate {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    call, guard,
+    guard,
     ledger::{Budgets, Entry, Outcome},
 };
 use crate::{
@@ -115,7 +115,7 @@ async fn flagged(
             posted
         }
         (Ok(posted), None) => posted,
-        (Err(unanswered), Some(entry)) => return Err(call::fail(entry, unanswered, database).await),
+        (Err(unanswered), Some(entry)) => return Err(entry.fail(unanswered, database).await),
         (Err(unanswered), None) => return Err(Error::from(unanswered.error)),
     };
     // The sandbox finds nothing.

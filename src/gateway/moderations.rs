@@ -39,7 +39,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let call = Call::begin(&mut request, vec![&model], &options, &user, &context, &database).await?;
     let posted = match moderate::ask(&moderation, call.candidates, &call.keys, models::WHOLE_MS).await {
         Ok(posted) => posted,
-        Err(unanswered) => return Err(call::fail(call.entry, unanswered, &database).await),
+        Err(unanswered) => return Err(call.entry.fail(unanswered, &database).await),
     };
     let PostResponse { bytes, candidate, attempts, first_token_ms } = posted;
     let count = serde_json::from_str::<serde_json::Value>(moderation.input.as_str()).ok();

@@ -7,12 +7,7 @@ use hatch_dialects::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    call::{self, Call},
-    ledger::Outcome,
-    request::Options,
-    response,
-};
+use super::{call::Call, ledger::Outcome, request::Options, response};
 use crate::{
     error::Error,
     http::{RequestContext, body},

@@ -7,13 +7,7 @@ use hatch_dialects::{
 };
 use serde_json::json;
 
-use super::{
-    call::{self, Call},
-    ledger::Outcome,
-    moderate,
-    request::Options,
-    response,
-};
+use super::{call::Call, ledger::Outcome, moderate, request::Options, response};
 use crate::{
     error::Error,
     http::{RequestContext, body},

@@ -88,7 +88,8 @@ async function overload(requestOf, rate) {
   const idle = [];
   const answers = new Map();
   const health = [];
-  const underWay = new Set();
+  const sends = [];
+  const failed = [];
   let connections = 0;
   let notSent = 0;
 
@@ -100,10 +101,6 @@ async function overload(requestOf, rate) {
     else assert.ok(status === 200 || status === 201, `unexpected status ${status}`);
     answers.set(status, (answers.get(status) ?? 0) + 1);
   }
-  function start(promise) {
-    underWay.add(promise);
-    promise.finally(() => underWay.delete(promise)).catch(() => {});
-  }
   async function askHealth(client) {
     const sentAt = performance.now();
     const { status } = await client.send(HEALTH, false);
@@ -111,7 +108,6 @@ async function overload(requestOf, rate) {
     health.push(performance.now() - sentAt);
   }
 
-  const failed = [];
   const beganAt = performance.now();
   const probes = (async () => {
     const client = await Client.open(worker.port);
@@ -125,11 +121,11 @@ async function overload(requestOf, rate) {
     const due = Math.floor(((performance.now() - beganAt) / 1000) * rate);
     for (; sent < due; sent++) {
       if (idle.length === 0 && connections >= MOST_CONNECTIONS) notSent++;
-      else start(send(requestOf(sent)).catch((error) => failed.push(error)));
+      else sends.push(send(requestOf(sent)).catch((error) => failed.push(error)));
     }
   }
   await probes;
-  await Promise.all(underWay);
+  await Promise.all(sends);
   for (const client of idle) client.close();
   if (failed.length > 0) throw failed[0];
 

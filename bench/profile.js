@@ -7,9 +7,9 @@
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { freePort } from "../tests/free-port.js";
 import { load } from "./load.js";
 import { Profiler } from "./profiler.js";
 import { HEALTH, LIST, always, beats, chat, checkAnswers, creation, idsOf } from "./routes.js";
@@ -85,15 +85,6 @@ async function profiled(parametersOf) {
   const shares = Object.fromEntries(Object.keys(KINDS).map((kind) => [kind, 0]));
   for (const [frame, us] of self) shares[Object.keys(KINDS).find((kind) => KINDS[kind](frame))] += us / all;
   return [cpuUs, shares];
-}
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 function print(cells) {

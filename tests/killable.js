@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -11,6 +10,7 @@ import { after } from "node:test";
 import { promisify } from "node:util";
 import { conforming } from "./contract.js";
 import { until } from "./deployments.js";
+import { freePort } from "./free-port.js";
 
 /**
  * A development Worker with these variables and a database with the tables of
@@ -81,12 +81,4 @@ export async function killable(vars = {}) {
   }
 
   return { url, api, start, kill, database };
-}
-
-async function freePort() {
-  const server = createServer().listen(0);
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

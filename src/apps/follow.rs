@@ -30,7 +30,7 @@ const RETRY: &str = "retry: 2000\n\n";
 /// The pause until the next poll. It grows, because one request may make only
 /// some hundred calls to the database.
 fn pause_ms(since_ms: i64) -> u64 {
-    (since_ms / 30).clamp(150, 3_000).unsigned_abs()
+    (since_ms / 30).clamp(40, 3_300).unsigned_abs()
 }
 
 /// The sequence number of an event id, if the app has such an event.

@@ -13,12 +13,12 @@ use crate::{
 };
 
 /// This many requests may begin in one turn. Those that are done within it do not count.
-const MOST_IN_TURN: usize = 16;
+const MOST_IN_TURN: usize = 8;
 const MOST_QUEUED: usize = 256;
 /// A request that has queued for longer is refused.
-const MOST_WAIT_MS: i64 = 2_000;
+const MOST_WAIT_MS: i64 = 5_000;
 /// About the length of a turn in a busy isolate.
-const TURN_MS: usize = 8;
+const TURN_MS: usize = 4;
 
 thread_local! {
     static QUEUE: RefCell<Queue> = const { RefCell::new(Queue::EMPTY) };
@@ -27,7 +27,7 @@ thread_local! {
 /// Waits until the request may begin.
 ///
 /// # Errors
-/// [`Error::Unavailable`] when the queue is full, or the request has queued for two seconds.
+/// [`Error::Unavailable`] when the queue is full, or the request has queued for five seconds.
 pub(super) async fn admit() -> Result<Admitted, Error> {
     let refused = || Error::Unavailable(Service::Everything, String::new());
     let ticket = QUEUE.with_borrow_mut(|queue| queue.enter(now_ms())).ok_or_else(refused)?;
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_refuses_and_one_that_nobody_serves_is_empty_after_two_seconds() {
+    fn a_full_queue_refuses_and_one_that_nobody_serves_is_empty_after_five_seconds() {
         let mut queue = Queue::EMPTY;
         let tickets = fill(&mut queue, MOST_QUEUED);
         assert_eq!(tickets.len(), MOST_QUEUED);

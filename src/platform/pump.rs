@@ -72,7 +72,7 @@ const FIRST_STEP: u32 = 512;
 const FAST_MS: i64 = 4;
 /// So many fast reads in a row make the next one wait for more bytes. A short
 /// answer never gets there, and so loses nothing at a cut.
-const FAST_READS: u32 = 8;
+const FAST_READS: u32 = 4;
 /// How long the reads of all streams are counted before it is judged whether
 /// there are too many, or few.
 const COUNTED_MS: i64 = 40;

@@ -1,0 +1,34 @@
+// A Worker that is asked for more than it can do at once.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+import { startWorker } from "./harness.js";
+
+const { api, url } = await startWorker();
+
+const LISTS = 600;
+
+test("A health check does not wait for the requests before it, and what is too much is refused", async () => {
+  for (let n = 0; n < 20; n++) assert.equal((await api("POST", "/api/projects", { name: `Project ${n}` })).status, 201);
+
+  const answers = [];
+  const list = async () => {
+    const response = await api("GET", "/api/projects");
+    answers.push({ status: response.status, retryAfter: response.headers.get("retry-after"), body: await response.json() });
+  };
+  const lists = Array.from({ length: LISTS }, list);
+  await Promise.race(lists);
+  assert.equal((await fetch(`${url}/health`)).status, 200);
+  const before = answers.filter(({ status }) => status === 200).length;
+  await Promise.all(lists);
+
+  const listed = answers.filter(({ status }) => status === 200);
+  const refused = answers.filter(({ status }) => status !== 200);
+  for (const { body } of listed) assert.equal(body.length, 20);
+  for (const { status, retryAfter, body } of refused) {
+    assert.deepEqual([status, retryAfter, body.code], [503, "1", "unavailable"]);
+  }
+  assert.ok(refused.length > 0, "the queue was full");
+  assert.ok(before < listed.length / 2, `${before} of ${listed.length} lists were answered before the health check`);
+  assert.equal((await api("GET", "/api/projects")).status, 200);
+});

@@ -284,6 +284,19 @@ test("The link of a mail has a whole code, and leads to the page that asked", as
   assert.equal(stack.mails.length, mails);
 });
 
+test("Of mails with codes a recipient and an address get five a minute", async () => {
+  stack.reset();
+  const limited = await startWorker({ ...production(stack), RATE_LIMITS: "on" });
+  const asked = (email, from) => limited.api("POST", "/auth/stack/codes", { email }, { origin: PAGE, "cf-connecting-ip": from });
+  const statuses = async (asks) => (await Promise.all(asks)).map(({ status }) => status).sort();
+  const mails = stack.mails.length;
+  assert.deepEqual(await statuses(Array.from({ length: 7 }, (_, n) => asked("Victim@example.com", `192.0.2.${n}`))), [200, 200, 200, 200, 200, 429, 429]);
+  assert.deepEqual(await statuses(Array.from({ length: 7 }, (_, n) => asked(`victim${n}@example.com`, "192.0.2.99"))), [200, 200, 200, 200, 200, 429, 429]);
+  const { detail } = await problem(await asked("victim@example.com", "192.0.2.50"), 429, "rate_limited");
+  assert.match(detail, /More than 5 mails in 60 seconds/);
+  assert.equal(stack.mails.length, mails + 10);
+});
+
 test("Who has a second factor is told to sign in otherwise, and gets no session", async () => {
   stack.hasSecondFactor.add("safe@example.com");
   const { nonce, mail } = await code("safe@example.com");

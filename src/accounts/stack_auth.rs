@@ -11,7 +11,7 @@ use serde_json::json;
 use super::sign_in::begin_session;
 use crate::{
     error::{Error, rfc3339},
-    http::{RequestContext, body},
+    http::{RequestContext, body, rate},
     identity::{by_stack_token, wallet::page_origin},
     platform::{clock::now_ms, response::Response},
     settings::FromVars as _,
@@ -101,8 +101,10 @@ async fn methods_of(stack: &StackAuth) -> Result<Methods, Error> {
 /// `POST /auth/stack/codes`: a mail with a code, and with a link to the page that asks.
 pub(crate) async fn send(context: RequestContext) -> Result<Response, Error> {
     let new: NewSignInCode = body::json(&context).await?;
+    let stack = configured(&context)?;
+    rate::count_mail(&context.request, &new.email, &context.settings, &context.env).await?;
     let page = format!("{}/", page_origin(&context.request, &context.settings));
-    let nonce = configured(&context)?.send_code(&new.email, &page).await?;
+    let nonce = stack.send_code(&new.email, &page).await?;
     Ok(Response::json(200, json!({ "nonce": nonce }).to_string()).not_kept())
 }
 

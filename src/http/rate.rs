@@ -13,10 +13,19 @@ use crate::{
     settings::{Settings, binding},
 };
 
-/// Must equal `simple` of the binding in wrangler.toml, which code cannot read.
-const LIMIT: i64 = 600;
+/// What a binding limits. Its numbers must equal those in wrangler.toml, which code cannot read.
+#[derive(Debug)]
+struct Limit {
+    binding: &'static str,
+    policy: &'static str,
+    what: &'static str,
+    quota: i64,
+}
+
 const WINDOW_S: i64 = 60;
-const POLICY: &str = "minute";
+const REQUESTS: Limit =
+    Limit { binding: binding::RATE_LIMITER, policy: "minute", what: "requests", quota: 600 };
+const MAILS: Limit = Limit { binding: binding::MAIL_LIMITER, policy: "mails", what: "mails", quota: 5 };
 
 /// Counts a request for its address, before it causes any database query.
 ///
@@ -33,9 +42,31 @@ pub(crate) async fn count_address(
     if !is_counted {
         return Ok(());
     }
+    REQUESTS.count(env, by_address(request)).await
+}
+
+/// Counts a mail that is about to be sent to `recipient`, for the address that has asked for it, and
+/// for the recipient.
+///
+/// # Errors
+/// [`Error::TooManyRequests`].
+pub(crate) async fn count_mail(
+    request: &InboundRequest,
+    recipient: &str,
+    settings: &Settings,
+    env: &Env,
+) -> Result<(), Error> {
+    if !settings.limits_rate {
+        return Ok(());
+    }
+    MAILS.count(env, by_address(request)).await?;
+    MAILS.count(env, format!("recipient:{}", recipient.trim().to_lowercase())).await
+}
+
+fn by_address(request: &InboundRequest) -> String {
     // Set by Cloudflare, which overwrites a client's value.
     let address = request.header("cf-connecting-ip").unwrap_or_default();
-    count(env, format!("address:{}", network(&address))).await
+    format!("address:{}", network(&address))
 }
 
 /// What counts as one client: an IPv4 address, or the /64 network of an IPv6 address.
@@ -57,7 +88,9 @@ pub(crate) async fn count_caller(
     env: &Env,
 ) -> Result<(), Error> {
     match caller {
-        Caller::User(user) if is_counted(route, settings) => count(env, format!("user:{}", user.id)).await,
+        Caller::User(user) if is_counted(route, settings) => {
+            REQUESTS.count(env, format!("user:{}", user.id)).await
+        }
         _ => Ok(()),
     }
 }
@@ -66,7 +99,7 @@ pub(crate) async fn count_caller(
 pub(crate) fn add_policy(response: Response, route: Option<&Route>, settings: &Settings) -> Response {
     match route {
         Some(route) if is_counted(route, settings) && response.status != 429 => {
-            response.with_listed("ratelimit-policy", format!("\"{POLICY}\";q={LIMIT};w={WINDOW_S}"))
+            response.with_listed("ratelimit-policy", REQUESTS.policy())
         }
         _ => response,
     }
@@ -76,28 +109,41 @@ fn is_counted(route: &Route, settings: &Settings) -> bool {
     settings.limits_rate && route.limits.is_counted
 }
 
-async fn count(env: &Env, key: String) -> Result<(), Error> {
-    let missing = |_| Error::NotConfigured {
-        variable: binding::RATE_LIMITER,
-        detail: format!("The binding {} is missing from wrangler.toml", binding::RATE_LIMITER),
-    };
-    let silent = |e: worker::Error| Error::Unavailable(Service::RateLimiter, e.to_string());
-    let limiter = env.rate_limiter(binding::RATE_LIMITER).map_err(missing)?;
-    let outcome = limiter.limit(key).await.map_err(silent)?;
-    if outcome.success { Ok(()) } else { Err(exceeded(now_ms())) }
+impl Limit {
+    async fn count(&self, env: &Env, key: String) -> Result<(), Error> {
+        let missing = |_| Error::NotConfigured {
+            variable: self.binding,
+            detail: format!("The binding {} is missing from wrangler.toml", self.binding),
+        };
+        let silent = |e: worker::Error| Error::Unavailable(Service::RateLimiter, e.to_string());
+        let limiter = env.rate_limiter(self.binding).map_err(missing)?;
+        let outcome = limiter.limit(key).await.map_err(silent)?;
+        if outcome.success { Ok(()) } else { Err(self.exceeded(now_ms())) }
+    }
+
+    fn exceeded(&self, now: i64) -> Error {
+        Error::TooManyRequests(Box::new(Exceeded {
+            policy: self.policy,
+            code: "rate_limited",
+            detail: format!("More than {} {} in {WINDOW_S} seconds", self.quota, self.what),
+            limit: self.quota,
+            window_s: WINDOW_S,
+            // The binding does not say when its window began.
+            reset_at_ms: now + WINDOW_S * 1000,
+            reset_s: WINDOW_S,
+        }))
+    }
+
+    /// An item of `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers).
+    fn policy(&self) -> String {
+        format!("\"{}\";q={};w={WINDOW_S}", self.policy, self.quota)
+    }
 }
 
+/// Too many requests at `now`, as the contract shows it.
+#[cfg(test)]
 pub(crate) fn exceeded(now: i64) -> Error {
-    Error::TooManyRequests(Box::new(Exceeded {
-        policy: POLICY,
-        code: "rate_limited",
-        detail: format!("More than {LIMIT} requests in {WINDOW_S} seconds"),
-        limit: LIMIT,
-        window_s: WINDOW_S,
-        // The binding does not say when its window began.
-        reset_at_ms: now + WINDOW_S * 1000,
-        reset_s: WINDOW_S,
-    }))
+    REQUESTS.exceeded(now)
 }
 
 #[cfg(test)]
@@ -112,8 +158,12 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_is_the_one_of_the_binding() {
+    fn each_limit_is_the_one_of_its_binding() {
         let toml = include_str!("../../wrangler.toml");
-        assert!(toml.contains(&format!("simple = {{ limit = {LIMIT}, period = {WINDOW_S} }}")));
+        for Limit { binding, quota, .. } in [REQUESTS, MAILS] {
+            let (_, after) = toml.split_once(&format!("name = \"{binding}\"\n")).unwrap();
+            let limit = after.lines().find(|line| line.starts_with("simple")).unwrap();
+            assert_eq!(limit, format!("simple = {{ limit = {quota}, period = {WINDOW_S} }}"));
+        }
     }
 }

@@ -26,6 +26,7 @@ pub(crate) mod binding {
     pub(crate) const HEARTBEATS: &str = "WORKER_HEARTBEATS";
     pub(crate) const JOBS: &str = "JOBS";
     pub(crate) const RATE_LIMITER: &str = "RATE_LIMITER";
+    pub(crate) const MAIL_LIMITER: &str = "MAIL_LIMITER";
     pub(crate) const COMPILER: &str = "COMPILER";
 }
 

@@ -17,6 +17,8 @@ const TOOLS = process.env.HATCH_TOOLS ?? join(process.env.XDG_CACHE_HOME ?? join
 const KEY = "sk-bench";
 
 const PORTKEY = "@portkey-ai/gateway@1.15.2";
+/** Later versions hand out headers that Portkey cannot append to: it then answers every stream with 500. */
+const PORTKEY_OVERRIDES = { "@hono/node-server": "1.13.8" };
 const PORTKEY_HOME = join(TOOLS, "portkey-1.15.2");
 const PORTKEY_SERVER = join(PORTKEY_HOME, "node_modules/@portkey-ai/gateway/build/start-server.js");
 
@@ -32,7 +34,7 @@ export function installPortkey() {
   if (existsSync(PORTKEY_SERVER)) return;
   process.stderr.write(`installing ${PORTKEY} into ${PORTKEY_HOME}, without its scripts\n`);
   mkdirSync(PORTKEY_HOME, { recursive: true });
-  writeFileSync(join(PORTKEY_HOME, "package.json"), '{"private":true}\n');
+  writeFileSync(join(PORTKEY_HOME, "package.json"), JSON.stringify({ private: true, overrides: PORTKEY_OVERRIDES }));
   const options = { cwd: PORTKEY_HOME, stdio: ["ignore", "ignore", "inherit"] };
   execFileSync("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", PORTKEY], options);
 }
@@ -80,7 +82,7 @@ time.sleep(100000)`;
   const port = await new Promise((resolve, reject) => {
     // Its log is on the same pipe.
     child.stdout.on("data", (lines) => {
-      const port = /^http:\/\/\S+:(\d+)\/?$/m.exec(lines)?.[1];
+      const port = /^http:\/\/[\w.]+:(\d+)/m.exec(lines)?.[1];
       if (port) resolve(Number(port));
     });
     child.once("exit", () => reject(new Error("it did not start")));

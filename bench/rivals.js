@@ -14,7 +14,8 @@ import { DIALECTS } from "./dialects.js";
 import { SPEEDS } from "./speeds.js";
 
 const TOOLS = process.env.HATCH_TOOLS ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "hatch");
-const KEY = "sk-bench";
+/** The key of all upstreams; LiteLLM refuses to start without one of its own, and demands that it be long. */
+const KEY = "sk-bench-0123456789abcdef0123456789abcdef";
 
 const PORTKEY = "@portkey-ai/gateway@1.15.2";
 /** Later versions hand out headers that Portkey cannot append to: it then answers every stream with 500. */
@@ -100,10 +101,17 @@ export async function startLitellm(upstream) {
     const api_base = `${upstream.url}/${speed}${dialect === "openai" ? "/v1" : ""}`;
     return { model_name: name, litellm_params: { model: `${dialect}/m`, api_base, api_key: KEY } };
   });
+  const config = {
+    model_list: models,
+    general_settings: { master_key: KEY },
+    router_settings: { disable_cooldowns: true },
+    // Else it asks an OpenAI upstream for /v1/responses, which most compatible ones lack.
+    litellm_settings: { use_chat_completions_url_for_anthropic_messages: true },
+  };
   // JSON is YAML.
-  const { path: config, remove } = written("litellm.yaml", JSON.stringify({ model_list: models }));
+  const { path, remove } = written("litellm.yaml", JSON.stringify(config));
   const port = await freePort();
-  const parameters = ["--config", config, "--host", "127.0.0.1", "--port", `${port}`, "--num_workers", "1", "--telemetry", "False"];
+  const parameters = ["--config", path, "--host", "127.0.0.1", "--port", `${port}`, "--num_workers", "1", "--telemetry", "False"];
   // Else it asks GitHub for its prices.
   const env = { ...process.env, LITELLM_LOCAL_MODEL_COST_MAP: "True", LITELLM_LOG: "ERROR", NO_PROXY: "127.0.0.1" };
   const started = await startProcess(port, PYTHON, ["-c", "from litellm import run_server; run_server()", ...parameters], env);

@@ -12,13 +12,15 @@ import { setTimeout as sleep } from "node:timers/promises";
  * its last bytes hold `ending`; the first answer that differs ends the load with an error, because a rate of failures
  * means nothing. The connections start over `rampSeconds`, evenly, so that long answers do not move in step.
  *
- * Returns `{ done, seconds, firstByteMs, bodies }`: the requests completed, the time they took and, in the order of
- * sending, the milliseconds from each to the first byte of its answer's body (or to the piece of it that holds `first`), and
- * the bodies if `keep` is set.
+ * Returns `{ done, seconds, firstByteMs, wholeMs, bodies, arrivals }`: the requests completed, the time they took and, in the
+ * order of sending, the milliseconds from each to the first byte of its answer's body (or to the piece of it that holds `first`)
+ * and to its end, and if `keep` is set the bodies and how they arrived, as `[milliseconds, bytes so far]`.
  */
 export async function load({ port, requestOf, status = 200, statuses = [status], ending = "", first = "", connections = 16, rampSeconds = 0, count, seconds = 60, keep = false }) {
   const firstByteMs = [];
+  const wholeMs = [];
   const bodies = [];
+  const arrivals = [];
   const startedAt = performance.now();
   const lastStart = startedAt + seconds * 1000;
   let next = 0;
@@ -33,7 +35,10 @@ export async function load({ port, requestOf, status = 200, statuses = [status],
         const answer = await client.send(requestOf(index), keep, first);
         if (!statuses.includes(answer.status) || !answer.tail.includes(ending)) throw new UnexpectedAnswer(answer);
         firstByteMs[index] = answer.firstByteAt - sentAt;
-        if (keep) bodies[index] = answer.body.toString();
+        wholeMs[index] = performance.now() - sentAt;
+        if (!keep) continue;
+        bodies[index] = answer.body.toString();
+        arrivals[index] = answer.arrivals.map(([at, bytes]) => [at - sentAt, bytes]);
       }
     } finally {
       client.close();
@@ -41,7 +46,7 @@ export async function load({ port, requestOf, status = 200, statuses = [status],
   }
   await Promise.all(Array.from({ length: Math.min(connections, count) }, sendInTurn));
 
-  return { done: firstByteMs.length, seconds: (performance.now() - startedAt) / 1000, firstByteMs, bodies };
+  return { done: firstByteMs.length, seconds: (performance.now() - startedAt) / 1000, firstByteMs, wholeMs, bodies, arrivals };
 }
 
 /** The bytes of a request; `body`, if there is one, is sent as JSON, `headers` (whole lines) as they are. */
@@ -114,6 +119,8 @@ class Answer {
   /** The status line and the headers, as sent. */
   head;
   firstByteAt;
+  /** When how many bytes of the body had arrived, if it is kept. */
+  arrivals = [];
   #kept = [];
   #keep;
   #first;
@@ -183,7 +190,12 @@ class Answer {
     if (data.includes(this.#first)) this.firstByteAt ??= performance.now();
     this.#remaining -= data.length;
     this.#unread = this.#unread.subarray(data.length);
-    if (this.#keep) this.#kept.push(data);
+    if (this.#keep) this.#note(data);
     this.#tail = data.length >= TAIL_BYTES ? data.subarray(-TAIL_BYTES) : Buffer.concat([this.#tail, data]).subarray(-TAIL_BYTES);
+  }
+
+  #note(data) {
+    this.#kept.push(data);
+    this.arrivals.push([performance.now(), (this.arrivals.at(-1)?.[1] ?? 0) + data.length]);
   }
 }

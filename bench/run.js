@@ -2,14 +2,11 @@
  * `node bench/run.js [--quick] [--rounds n] [--only peer,limit]`: measures the workers side by side, each in a workerd
  * of its own, prints one table and writes it to bench/results/. Traffic goes to 127.0.0.1 alone.
  */
-import { execFileSync, fork } from "node:child_process";
-import { once } from "node:events";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { cpus, totalmem } from "node:os";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { load } from "./load.js";
+import { writeResult } from "./result.js";
 import { HEALTH, LIST, always, beats, chat, checkAnswers, creation, idsOf, ownLoads } from "./routes.js";
+import { startUpstream } from "./start-upstream.js";
 import { Samples, percentile, table } from "./table.js";
 import { boot, cpuSeconds, residentMegabytes } from "./workerd.js";
 import { MissingFile, WORKERS, gzipKilobytes } from "./workers.js";
@@ -42,24 +39,11 @@ const samples = new Samples();
 try {
   await measure(given.only.split(","));
   console.log(table(samples));
-  console.log(`\n${writeResult()}`);
+  console.log(`\n${writeResult("", { rounds, samples })}`);
 } catch (error) {
   if (!(error instanceof MissingFile)) throw error;
   console.error(error.message);
   process.exitCode = 1;
-}
-
-/** Writes the results to the folder that `bench/compare.js` reads. */
-function writeResult() {
-  const git = (...command) => execFileSync("git", command, { encoding: "utf8" }).trim();
-  const isClean = git("status", "--porcelain", "--untracked-files=no") === "";
-  const commit = git("rev-parse", "--short", "HEAD") + (isClean ? "" : "-changed");
-  const { version } = JSON.parse(readFileSync("node_modules/workerd/package.json", "utf8"));
-  const machine = { processor: cpus()[0].model, processors: cpus().length, gigabytes: Math.round(totalmem() / 2 ** 30), node: process.version, workerd: version };
-  const path = join(import.meta.dirname, "results", `${new Date().toISOString().slice(0, 16).replaceAll(":", "")}-${commit}.json`);
-  mkdirSync(join(import.meta.dirname, "results"), { recursive: true });
-  writeFileSync(path, `${JSON.stringify({ commit, rounds, machine, samples }, undefined, 1)}\n`);
-  return path;
 }
 
 async function measure(names) {
@@ -82,12 +66,6 @@ async function measure(names) {
   } finally {
     upstream.stop();
   }
-}
-
-async function startUpstream() {
-  const child = fork(join(import.meta.dirname, "upstream.js"));
-  const [{ port }] = await once(child, "message");
-  return { url: `http://127.0.0.1:${port}`, stop: () => child.disconnect() };
 }
 
 /** The workers that are measured in a step. */

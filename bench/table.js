@@ -40,9 +40,8 @@ const ROWS = [
   { key: "size", name: "size, gzip", unit: "KB", below: 1150 },
 ];
 
-/** The columns of numbers, and the workers that Hatch is divided by. */
-const COLUMNS = ["hatch", "logging", "peer", "keeping", "limit"];
-const OTHERS = ["peer", "keeping", "limit"];
+/** The rows, the columns of numbers, and the workers that Hatch is divided by. */
+const LAYOUT = { rows: ROWS, columns: ["hatch", "logging", "peer", "keeping", "limit"], others: ["peer", "keeping", "limit"] };
 
 /** Numbers by key and worker, one for each time that something was measured. */
 export class Samples {
@@ -60,6 +59,10 @@ export class Samples {
   add(key, worker, value) {
     const values = this.of(key, worker);
     this.#values.set(`${key} ${worker}`, [...values, value]);
+  }
+
+  remove(key, worker) {
+    this.#values.delete(`${key} ${worker}`);
   }
 
   of(key, worker) {
@@ -90,15 +93,15 @@ export function percentile(values, percent) {
 }
 
 /** The table as text, one line a row. */
-export function table(samples) {
-  const header = ["", "", ...COLUMNS, ...OTHERS.map((other) => `hatch/${other}`), "wanted", ""];
-  const isText = (column) => column < 2 || column >= 2 + COLUMNS.length + OTHERS.length;
-  return align([header, ...ROWS.map((row) => cells(row, samples))], isText);
+export function table(samples, { rows, columns, others } = LAYOUT) {
+  const header = ["", "", ...columns, ...others.map((other) => `hatch/${other}`), "wanted", ""];
+  const isText = (column) => column < 2 || column >= 2 + columns.length + others.length;
+  return align([header, ...rows.map((row) => cells(row, samples, columns, others))], isText);
 }
 
-function cells(row, samples) {
-  const numbers = COLUMNS.map((worker) => number(samples.median(row.key, worker)));
-  const ratios = OTHERS.map((other) => number(samples.ratio(row.key, "hatch", other)));
+function cells(row, samples, columns, others) {
+  const numbers = columns.map((worker) => number(samples.median(row.key, worker)));
+  const ratios = others.map((other) => number(samples.ratio(row.key, "hatch", other)));
   const judged = budgets(row, samples);
   const wanted = judged.map(({ text }) => text).join(", ");
   return [row.name, row.unit, ...numbers, ...ratios, wanted, verdict(judged)];
@@ -112,7 +115,7 @@ export function comparison(one, two) {
   const header = ["", "", "to", one.commit, two.commit, "second/first"];
   const [before, after] = [one, two].map(({ samples }) => new Samples(samples));
   const lines = ROWS.flatMap(({ key, name, unit }) =>
-    OTHERS.map((other) => [name, unit, other, ...[before, after].map((samples) => samples.ratio(key, "hatch", other))])
+    LAYOUT.others.map((other) => [name, unit, other, ...[before, after].map((samples) => samples.ratio(key, "hatch", other))])
       .filter(([, , , first, second]) => first > 0 && second > 0)
       .map(([row, of, other, first, second]) => [row || key, of, other, number(first), number(second), number(second / first)]),
   );

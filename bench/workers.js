@@ -82,7 +82,8 @@ export function gzipKilobytes({ options }) {
   return options.modules.reduce((sum, { contents }) => sum + gzipSync(contents).length, 0) / 1024;
 }
 
-async function prepareScript(entry) {
+/** A worker of this directory in JavaScript, for `boot`. */
+export async function prepareScript(entry) {
   const { outputFiles } = await build({
     entryPoints: [join(bench, entry)],
     bundle: true,

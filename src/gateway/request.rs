@@ -42,6 +42,8 @@ pub(super) struct Options {
     /// For how long the answer may be cached. None uses no cache.
     pub(super) cache: Option<CacheControl>,
     pub(super) provider_key: Option<String>,
+    /// The estimated tokens of a body whose texts are not messages.
+    pub(super) other_tokens: u64,
     version: Option<String>,
     beta: Option<String>,
 }
@@ -72,6 +74,7 @@ impl Options {
             is_buffered,
             cache: header("x-gateway-cache").map(|header| CacheControl::parse(&header)).transpose()?,
             provider_key: header("x-provider-key").filter(|key| !key.is_empty()),
+            other_tokens: 0,
             version: header("anthropic-version"),
             beta: header("anthropic-beta"),
         })

@@ -90,8 +90,6 @@ pub(crate) async fn run(mut context: RequestContext, route: &Route) -> Result<Re
         Lookup::Replay(response) => return Ok(response),
         Lookup::Do(claim) => claim,
     };
-    // A client that leaves asks again with its key, and gets the response that was stored meanwhile.
-    let _invocation = context.background.hold();
     context.idempotency = Some(claim.clone());
     let answer = while_renewing(&claim, &env, handler(context)).await;
     if let Err(error) = note(&claim, &answer, &env).await {

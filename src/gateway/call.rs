@@ -266,7 +266,7 @@ impl Call {
             request_id: context.request_id.clone(),
             seal: ReasoningSeal::of(context, &self.entry.user).map(|seal| Rc::new(seal) as Rc<dyn Seal>),
             has_own_id: inbound.ours.is_stored,
-            is_polychat: inbound.ours.is_polychat,
+            is_for_original: inbound.ours.is_for_original,
             continues: first.is_some(),
             budget,
             ..Reply::new(&inbound.request, id, created)

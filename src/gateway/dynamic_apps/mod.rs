@@ -1,4 +1,4 @@
-//! Polychat's dynamic apps: the tools of `super::tools` with a form for people.
+//! Dynamic apps: the tools of `super::tools` with a form for people.
 //! Every row of the table of tools is one. Their responses are stored for the
 //! user who ran them.
 

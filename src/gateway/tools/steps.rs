@@ -189,7 +189,7 @@ impl Chat {
         runs: &[Run],
     ) -> Response {
         let is_stream = self.inbound.request.stream;
-        if !(self.inbound.ours.is_polychat && is_stream) {
+        if !(self.inbound.ours.is_for_original && is_stream) {
             return response::whole(answer, None, Dialect::Chat, is_stream, reply, headers);
         }
         let text = events(runs) + &stream_of(answer, Dialect::Chat, reply);
@@ -229,7 +229,7 @@ impl Chat {
     /// What a stream has between two steps. The comment, which clients skip, shows
     /// whether the client is still there before another model is paid.
     fn progress(&self, runs: &[Run]) -> String {
-        match self.inbound.ours.is_polychat {
+        match self.inbound.ours.is_for_original {
             true => events(runs),
             false => ": tools have run\n\n".to_owned(),
         }
@@ -261,7 +261,7 @@ async fn fail(client: Writer, error: &Error, reply: &Reply) {
     client.close().await;
 }
 
-/// Runs of tools in Polychat's events.
+/// Runs of tools in the original client's events.
 fn events(runs: &[Run]) -> String {
     runs.iter().map(|(call, result)| events_of(call, result)).collect()
 }

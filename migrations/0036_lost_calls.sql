@@ -1,3 +1,3 @@
--- A call of the gateway that a killed Worker never booked costs what its prompt costs. The sweep makes its row of
--- model_calls from this: JSON of the API key, the time, the model, the tokens of the prompt and their cost.
+-- A call of the gateway, as JSON: its API key, its time, its first model, the tokens of its prompt and their cost.
+-- If the call is never recorded, the sweep records it in model_calls from this.
 ALTER TABLE model_reservations ADD COLUMN call TEXT;

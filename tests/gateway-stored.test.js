@@ -199,7 +199,7 @@ test("long completions are listed in pages of what fits, and the oldest of more 
   const insert = (first, last) => sql(
     `INSERT INTO stored_completions (user_id, id, created_at, updated_at, model, metadata, messages, body)
      SELECT ?1, 'long' || value, value, ?2 + value, 'm', '{}', '[]', json_object('id', 'long' || value, 'text', hex(zeroblob(800000)))
-     FROM (WITH RECURSIVE n(value) AS (SELECT ?3 UNION ALL SELECT value + 1 FROM n WHERE value < ?4) SELECT value FROM n)`,
+     FROM (WITH RECURSIVE n(value) AS (SELECT CAST(?3 AS INTEGER) UNION ALL SELECT value + 1 FROM n WHERE value < ?4) SELECT value FROM n)`,
     ada.userId, Date.now() - 86_400_000, first, last,
   );
   await insert(1, 8);

@@ -103,7 +103,7 @@ impl Call {
         let ours = candidates.iter().filter(|candidate| !has_own_key(candidate));
         let most = ours.filter_map(|candidate| most(candidate, prompt_tokens, output, request.n)).max();
         let first = candidates.first().filter(|candidate| !has_own_key(candidate));
-        let prompt = first.map(|candidate| prompt(candidate, prompt_tokens)).unwrap_or_default();
+        let prompt = first.map(|candidate| Prompt::of(&candidate.model, prompt_tokens)).unwrap_or_default();
         let cost = CallCost { most_micro_usd: most.unwrap_or_default(), prompt };
         let own = candidates.iter().filter(|candidate| has_own_key(candidate));
         let own = own.map(|candidate| candidate.provider.name.clone()).collect();
@@ -415,13 +415,6 @@ async fn respond_from_cache(
         ("x-gateway-cache", "hit".to_owned()),
     ];
     response::whole(&answer, None, inbound.client, inbound.request.stream, &reply, headers)
-}
-
-/// What a prompt of so many tokens costs.
-pub(super) fn prompt(candidate: &Candidate, tokens: u64) -> Prompt<'_> {
-    let usage = Usage { input: tokens, ..Usage::default() };
-    let micro_usd = candidate.model.cost_micro_usd(&usage).unwrap_or_default();
-    Prompt { model: &candidate.model.id, tokens, micro_usd }
 }
 
 /// The most that an answer of this candidate can cost.

@@ -12,13 +12,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    call, guard,
+    guard,
     ledger::{Budgets, CallCost, Entry, Outcome},
 };
 use crate::{
     error::Error,
     http::RequestContext,
-    models::{self, Candidate, Catalogue, FailedCall, KeyLimits, Keys, PostResponse, Providers},
+    models::{self, Candidate, Catalogue, FailedCall, KeyLimits, Keys, PostResponse, Prompt, Providers},
     settings::FromVars as _,
     store::Database,
 };
@@ -105,7 +105,7 @@ async fn flagged(
     let entry = match most_micro_usd(&candidate, tokens, keys) {
         0 => None,
         most_micro_usd => {
-            let cost = CallCost { most_micro_usd, prompt: call::prompt(&candidate, tokens) };
+            let cost = CallCost { most_micro_usd, prompt: Prompt::of(&candidate.model, tokens) };
             Some(reserve(cost, context, database).await?)
         }
     };

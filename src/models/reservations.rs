@@ -8,12 +8,14 @@
 
 use std::cell::Cell;
 
+use hatch_dialects::Usage;
 use serde::Serialize;
 use worker::Env;
 
 use super::{
     budgets::{self, Limit},
     limits::{Budget, KeyLimits, Period},
+    model::Model,
     settings::Providers,
 };
 use crate::{
@@ -87,6 +89,14 @@ pub(crate) struct Prompt<'a> {
     /// Estimated.
     pub(crate) tokens: u64,
     pub(crate) micro_usd: i64,
+}
+
+impl<'a> Prompt<'a> {
+    /// A prompt of so many tokens for this model.
+    pub(crate) fn of(model: &'a Model, tokens: u64) -> Self {
+        let usage = Usage { input: tokens, ..Usage::default() };
+        Self { model: &model.id, tokens, micro_usd: model.cost_micro_usd(&usage).unwrap_or_default() }
+    }
 }
 
 /// A call as its reservation records it. The gateway reads it when the call is lost.

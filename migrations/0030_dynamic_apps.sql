@@ -1,4 +1,4 @@
--- What dynamic apps (src/gateway/dynamic_apps) have answered their users, for a while.
+-- The responses of dynamic apps (src/gateway/dynamic_apps), until they expire.
 CREATE TABLE dynamic_app_responses (
   id TEXT PRIMARY KEY,
   user_id TEXT NOT NULL,

@@ -1,2 +1,2 @@
--- Llama Guard judges what others say: it is no model for chats, so that `auto` does not ask it.
+-- Llama Guard only moderates. `auto` must not choose it for chats.
 UPDATE models SET capabilities = '["moderation"]', max_output = 0 WHERE id = 'workers-ai/@cf/meta/llama-guard-3-8b';

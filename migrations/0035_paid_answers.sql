@@ -1,8 +1,8 @@
--- The most that a running answer can cost, reserved from budgets until its real cost is known: for every kind of
--- answer that a Worker may be killed in, not only the agent's. What has arrived is booked meanwhile, and the amounts
--- of the row shrink by it. The sweep releases the rest once the consumer has lost its job (job_id, holder), once a
--- call of the gateway must have ended (until), or once the chat's answer runs no longer (neither of them). A row
--- outlives its subject, so that a deleted one keeps no budget.
+-- The most that a running answer can cost, reserved from budgets until its cost is known. This table replaces
+-- app_reservations, because a Worker can be killed during any kind of answer. The amounts of a row shrink by what is
+-- booked while the answer arrives. The sweep releases the rest when the consumer has lost its job (job_id, holder),
+-- when a call of the gateway counts as lost (until), or when the chat's answer has ended (neither is set). A row
+-- outlives its subject, so that a deleted subject keeps no budget.
 CREATE TABLE model_reservations (
   subject_id TEXT PRIMARY KEY,            -- a turn of an app, a startup, an answer of the chat, or a call of the gateway
   job_id TEXT,
@@ -17,5 +17,5 @@ INSERT INTO model_reservations (subject_id, job_id, holder, user_id, limits, dai
 DROP TABLE app_reservations;
 CREATE INDEX model_reservations_by_user ON model_reservations (user_id);
 
--- The API key that a startup was begun with: its budget pays, too.
+-- The API key that began the startup. Its budget pays, too.
 ALTER TABLE startups ADD COLUMN key_id TEXT;

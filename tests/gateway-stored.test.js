@@ -194,6 +194,32 @@ test("the newest thousand conversations of a user are stored, each for 30 days a
   assert.equal((await api("GET", "/chat/completions/c2", undefined, as(adas))).status, 200);
 });
 
+test("long completions are listed in pages of what fits, and the oldest of more than 100 MB are deleted", async () => {
+  await ok("DELETE", "/chat/completions", undefined, adas);
+  const insert = (first, last) => sql(
+    `INSERT INTO stored_completions (user_id, id, created_at, updated_at, model, metadata, messages, body)
+     SELECT ?1, 'long' || value, value, ?2 + value, 'm', '{}', '[]', json_object('id', 'long' || value, 'text', hex(zeroblob(800000)))
+     FROM (WITH RECURSIVE n(value) AS (SELECT CAST(?3 AS INTEGER) UNION ALL SELECT value + 1 FROM n WHERE value < ?4) SELECT value FROM n)`,
+    ada.userId, Date.now() - 86_400_000, first, last,
+  );
+  await insert(1, 8);
+  const page = await ok("GET", "/v1/chat/completions?limit=8&order=desc", undefined, adas);
+  assert.ok(page.has_more && page.data.length >= 1 && page.data.length < 8, String(page.data.length));
+  assert.deepEqual([page.first_id, page.last_id], ["long8", page.data.at(-1).id]);
+  for (const order of ["asc", "desc"]) {
+    const ids = [];
+    for await (const { id } of sdk(adas).chat.completions.list({ limit: 8, order })) ids.push(id);
+    const all = [1, 2, 3, 4, 5, 6, 7, 8].map((n) => `long${n}`);
+    assert.deepEqual(ids, order === "asc" ? all : all.reverse());
+  }
+  for (let first = 9; first <= 70; first += 10) await insert(first, Math.min(first + 9, 70));
+  await store(adas, {});
+  const [{ bytes, oldest, n }] = await sql("SELECT sum(length(messages) + length(body)) AS bytes, min(created_at) AS oldest, count(*) AS n FROM stored_completions");
+  // 62 of 1.6 MB, and the new one.
+  assert.ok(bytes <= 100_000_000, String(bytes));
+  assert.deepEqual([oldest, n], [9, 63]);
+});
+
 test("an export contains stored completions, and deleting an account deletes them", async () => {
   const [kept] = await sql("SELECT id FROM stored_completions WHERE user_id = ?1 ORDER BY created_at DESC LIMIT 1", ada.userId);
   const { storedCompletions } = await ok("GET", "/auth/export", undefined, ada.token);

@@ -352,3 +352,46 @@ test("a model that settings list has its own name in the metrics before its firs
   const [{ calls }] = await sql("SELECT calls FROM model_metrics WHERE model = 'gpt/m' AND outcome = 'refused'");
   assert.equal(calls, (before[0]?.calls ?? 0) + 1);
 });
+
+test("texts that Llama Guard has judged before a failure are paid, by the tokens that it reports", async () => {
+  const model = "workers-ai/@cf/meta/llama-guard-3-8b";
+  const judge = async (input, answer) => {
+    cloudflare.setAnswer(answer);
+    const [key, [{ input: price }]] = [await newKey(ada.token, { scopes: ["gateway", "account"], gateway: { budget: { microUsd: 1_000_000, per: "day" } } }), await sql("SELECT prices ->> 'input' AS input FROM models WHERE id = ?", model)];
+    const { status } = await api("POST", "/v1/moderations", { model, input }, as(key.key));
+    const [call] = await sql("SELECT status, input_tokens AS input, output_tokens AS output, cost_micro_usd AS cost, is_estimated FROM model_calls WHERE key_id = ?", key.id);
+    const [{ used }] = await sql("SELECT used FROM model_budgets WHERE subject = ?", `key:${key.id}`);
+    assert.equal(used, call.cost);
+    return { ...call, status, price };
+  };
+  const usage = { prompt_tokens: 200_000, completion_tokens: 0, total_tokens: 200_000 };
+  const whole = await judge(["Hello", "Hi"], { content: "safe", usage });
+  assert.deepEqual(whole, { status: 200, input: 400_000, output: 0, cost: Math.ceil(whole.price * 0.4), is_estimated: 0, price: whole.price });
+  assert.ok(whole.cost > 0);
+  const unread = await judge(["Hello", "Hi"], ({ messages }) => ({ content: messages[0].content === "Hi" ? "Perhaps." : "safe", usage }));
+  assert.deepEqual({ ...unread, status: 0 }, { ...whole, status: 0, is_estimated: 1 });
+  assert.ok(unread.status >= 500);
+  cloudflare.setFault();
+  const half = await judge(["Hello", "Hi"], ({ messages }) => {
+    if (messages[0].content === "Hello") cloudflare.setFault({ status: 400, times: 9 });
+    return { content: "safe", usage };
+  });
+  cloudflare.setFault();
+  assert.deepEqual([half.status, half.input, half.cost], [400, 200_000, Math.ceil(whole.price * 0.2)]);
+});
+
+test("judgements by Llama Guard and later steps of a chat do not count in the requests of a key's minute", async () => {
+  cloudflare.setAnswer("safe");
+  const moderated = { guardrails: { input: { moderation: { action: "block" } }, output: { moderation: { action: "block" } } } };
+  const counted = async (gateway, body) => {
+    const key = await newKey(ada.token, { scopes: ["gateway", "account"], gateway: { rpm: 50, ...gateway } });
+    assert.equal((await ask(body, key.key)).status, 200);
+    const rows = await sql("SELECT used FROM model_budgets WHERE subject = ?", `rpm:${key.id}`);
+    return [rows.map(({ used }) => used), (await sql("SELECT count(*) AS n FROM model_calls WHERE key_id = ?", key.id))[0].n];
+  };
+  gpt.setAnswer("Hello.");
+  assert.deepEqual(await counted(moderated, {}), [[1], 3]);
+  brave.setResults([{ title: "Acme", url: "https://acme.example/", snippet: "Books rooms" }]);
+  callsFirst(call("web_search", { query: "Acme" }));
+  assert.deepEqual(await counted({}, { enabled_tools: ["web_search"] }), [[1], 2]);
+});

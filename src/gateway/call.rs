@@ -10,7 +10,7 @@ use hatch_guardrails::Policy;
 use super::{
     cache::{CacheSlot, CachedAnswer},
     guard::Guards,
-    ledger::{Budgets, Entry, Outcome},
+    ledger::{Budgets, CallCost, Entry, Outcome},
     live::{self, StreamingCall},
     moderate,
     request::{GatewayRequest, Options},
@@ -23,10 +23,9 @@ use crate::{
     clouds,
     error::Error,
     http::RequestContext,
-    identity::User,
     models::{
         self, AnsweredCall, Candidate, Catalogue, DayBudget, FailedCall, KeyLimits, Keys, Live,
-        ModelResponse, Providers, Question, RouteQuery,
+        ModelResponse, Prompt, Providers, Question, RouteQuery,
     },
     platform::response::Response,
     settings::FromVars as _,
@@ -48,13 +47,18 @@ pub(super) struct Call {
     rules: Vec<String>,
     /// The step of a chat whose tools the gateway runs.
     step: Option<Step>,
+    /// What is stored of the answer.
+    keep: Keep,
+    /// Where the answer is cached.
+    place: Option<CacheSlot>,
 }
 
 /// The longest answer of a model without a known limit, in tokens.
 const SOME_OUTPUT: u64 = 8_192;
 
 impl Call {
-    /// Finds the candidates and reserves the most that they can cost.
+    /// Finds the candidates and reserves the most that they can cost. `step` is the
+    /// step of a chat whose tools the gateway runs.
     ///
     /// # Errors
     /// Those of routing; 400 for a request that a guardrail blocks; 429 for a
@@ -63,14 +67,14 @@ impl Call {
         request: &mut Request,
         names: Vec<&str>,
         options: &Options,
-        user: &User,
+        step: Option<Step>,
         context: &RequestContext,
         database: &Database,
     ) -> Result<Self, Error> {
-        let settings = &context.settings;
+        let (user, settings) = (context.caller.user()?, &context.settings);
         let limits = KeyLimits::parse(user.gateway.as_deref())?;
         let (providers, catalogue) = (Providers::of(settings)?, Catalogue::of(settings, database).await?);
-        let prompt_tokens = estimate_prompt(request);
+        let prompt_tokens = estimate_prompt(request).saturating_add(options.other_tokens);
         let [policy, keys] =
             database.batch([store::policy(&user.id), clouds::store::all_sealed(&user.id)]).await?;
         let guards = guards_of(policy.first::<Policy>()?.as_ref(), limits.guardrails.as_ref())?;
@@ -86,7 +90,7 @@ impl Call {
         }
         let has_own_key = |candidate: &Candidate| keys.has(&candidate.provider.name);
         let is_caller_paid = candidates.iter().all(has_own_key);
-        let budgets = Budgets::of(user, &limits, settings);
+        let budgets = Budgets::of(&limits, context)?;
         let is_counted = !is_caller_paid && budgets.are_there()?;
         if is_counted {
             candidates.retain(|candidate| candidate.model.prices.is_some() || has_own_key(candidate));
@@ -98,14 +102,20 @@ impl Call {
         let output = request.max_tokens.unwrap_or_default();
         let ours = candidates.iter().filter(|candidate| !has_own_key(candidate));
         let most = ours.filter_map(|candidate| most(candidate, prompt_tokens, output, request.n)).max();
-        let most = is_counted.then(|| most.unwrap_or_default());
+        let first = candidates.first().filter(|candidate| !has_own_key(candidate));
+        let prompt = first.map(|candidate| Prompt::of(&candidate.model, prompt_tokens)).unwrap_or_default();
+        let cost = CallCost { most_micro_usd: most.unwrap_or_default(), prompt };
         let own = candidates.iter().filter(|candidate| has_own_key(candidate));
         let own = own.map(|candidate| candidate.provider.name.clone()).collect();
-        let mut entry = budgets.reserve(most, own, database).await?;
+        if step.as_ref().is_none_or(Step::is_first) {
+            budgets.count_request(database).await?;
+        }
+        let mut entry = budgets.reserve(is_counted.then_some(cost), own, database).await?;
         let listed = candidates.iter().filter(|candidate| candidate.provider.lists(&candidate.model.id));
         entry.listed = listed.map(|candidate| candidate.model.id.clone()).collect();
         let (is_changed, rules) = (checked.is_changed, checked.rules);
-        Ok(Self { entry, candidates, guards, keys, prompt_tokens, is_changed, rules, step: None })
+        let (keep, place) = (Keep::Nothing, None);
+        Ok(Self { entry, candidates, guards, keys, prompt_tokens, is_changed, rules, step, keep, place })
     }
 
     /// Asks the candidates, and returns the answer that has begun.
@@ -143,18 +153,56 @@ impl Call {
         inbound.request.warnings.iter().cloned().chain(found).collect()
     }
 
-    /// Applies the guardrails to a whole answer, and records the call whatever
-    /// they decide, with what `keep` stores of it.
-    async fn complete(
-        self,
-        response: &hatch_dialects::Response,
-        answered: &AnsweredCall,
-        keep: &Keep,
-        headers: &mut response::Headers,
+    /// Asks for the answer. If it comes whole, its call is recorded, and the answer is
+    /// stored and cached; the stream of another one does that at its end.
+    async fn proceed(
+        mut self,
+        inbound: &GatewayRequest,
+        is_live: bool,
         context: &RequestContext,
         database: &Database,
-    ) -> Result<hatch_dialects::Response, Error> {
-        let watched = self.watch(response, headers, context, database).await;
+    ) -> Result<Begun, Error> {
+        // A moderation model judges whole answers.
+        let is_live = is_live && self.guards.moderate_output.is_empty();
+        let (answer, answered) = match self.ask(inbound, is_live, context).await {
+            Ok(answered) => answered,
+            Err(unanswered) => return Err(self.entry.fail(unanswered, database).await),
+        };
+        let client = inbound.client;
+        let mut headers = response::headers(&answered, &self.warnings(inbound));
+        if inbound.options.cache.is_some() {
+            headers.push(("x-gateway-cache", "miss".to_owned()));
+        }
+        match answer {
+            ModelResponse::Live(stream) => {
+                let idle_ms = Providers::of(&context.settings)?.idle_ms;
+                let call = Box::new(self.into_streaming(answered, idle_ms, client));
+                Ok(Begun::Live { stream, call, headers })
+            }
+            ModelResponse::Whole { response, bytes } => {
+                let is_as_sent =
+                    client == Dialect::Messages && answered.upstream == client && !self.guards.has_output();
+                let bytes = bytes.filter(|_| is_as_sent);
+                let watched = self.watch(&response, &mut headers, context, database).await;
+                self.close(&response, watched.as_ref().ok(), &answered, client, database).await;
+                Ok(Begun::Whole(Box::new(Whole { answer: watched?, bytes, reply: answered.reply, headers })))
+            }
+        }
+    }
+
+    /// Records the call of a whole answer. `watched` is what the guardrails have left
+    /// of it, which is stored and cached.
+    async fn close(
+        self,
+        response: &hatch_dialects::Response,
+        watched: Option<&hatch_dialects::Response>,
+        answered: &AnsweredCall,
+        client: Dialect,
+        database: &Database,
+    ) {
+        if let (Some(place), Some(watched)) = (&self.place, watched) {
+            place.put(watched, client, &answered.candidate, &answered.reply).await;
+        }
         let outcome = Outcome::answered(
             &answered.candidate,
             answered.attempts,
@@ -162,9 +210,8 @@ impl Call {
             response.usage,
             Usage { input: self.prompt_tokens, ..Usage::default() },
         );
-        let kept = keep.statements(&self.entry.user, watched.as_ref().ok(), &answered.reply);
+        let kept = self.keep.statements(&self.entry.user, watched, &answered.reply);
         self.entry.close(outcome, kept, database).await;
-        watched
     }
 
     /// Applies the guardrails to a whole answer. The headers get a warning for
@@ -185,14 +232,7 @@ impl Call {
     }
 
     /// The call of a stream that has begun.
-    fn into_streaming(
-        self,
-        answered: AnsweredCall,
-        idle_ms: i64,
-        client: Dialect,
-        keep: Keep,
-        place: Option<CacheSlot>,
-    ) -> StreamingCall {
+    fn into_streaming(self, answered: AnsweredCall, idle_ms: i64, client: Dialect) -> StreamingCall {
         StreamingCall {
             entry: self.entry,
             candidate: answered.candidate,
@@ -202,10 +242,10 @@ impl Call {
             reply: answered.reply,
             upstream: answered.upstream,
             idle_ms,
-            keep,
+            keep: self.keep,
             guards: self.guards,
             client,
-            place,
+            place: self.place,
             is_step: self.step.is_some(),
         }
     }
@@ -226,7 +266,7 @@ impl Call {
             request_id: context.request_id.clone(),
             seal: ReasoningSeal::of(context, &self.entry.user).map(|seal| Rc::new(seal) as Rc<dyn Seal>),
             has_own_id: inbound.ours.is_stored,
-            is_polychat: inbound.ours.is_polychat,
+            is_for_original: inbound.ours.is_for_original,
             continues: first.is_some(),
             budget,
             ..Reply::new(&inbound.request, id, created)
@@ -242,48 +282,38 @@ pub(super) async fn read(context: &RequestContext, client: Dialect) -> Result<Ga
 
 /// `POST /v1/chat/completions`, `/v1/responses` and `/v1/messages`.
 pub(super) async fn answer(mut inbound: GatewayRequest, context: &RequestContext) -> Result<Response, Error> {
-    let (user, client) = (context.caller.user()?, inbound.client);
+    let (user, client) = (context.caller.user_id()?, inbound.client);
     let database = context.database()?;
-    let names: Vec<String> = inbound.names().into_iter().map(str::to_owned).collect();
-    let names = names.iter().map(String::as_str).collect();
-    let mut call =
-        Call::begin(&mut inbound.request, names, &inbound.options, user, context, &database).await?;
-    let place = CacheSlot::of(&inbound, &call.guards, &user.id);
-    let keep = keep(&inbound, &call.guards);
-    if let Some(place) = &place
+    let mut call = begin(&mut inbound, None, context, &database).await?;
+    call.place = CacheSlot::of(&inbound, &call.guards, user);
+    call.keep = keep(&inbound, &call.guards);
+    if let Some(place) = &call.place
         && let Some(cached) = place.get(client, &call.candidates).await
     {
-        return Ok(respond_from_cache(call, cached, &inbound, keep, context, &database).await);
+        return Ok(respond_from_cache(call, cached, &inbound, context, &database).await);
     }
-    // A moderation model judges whole answers, so this one cannot be streamed live.
-    let is_judged = !call.guards.moderate_output.is_empty();
-    let is_live = inbound.request.stream && !inbound.options.is_buffered && !is_judged;
-    let (answer, answered) = match call.ask(&inbound, is_live, context).await {
-        Ok(answered) => answered,
-        Err(unanswered) => return Err(call.entry.fail(unanswered, &database).await),
-    };
-    let mut headers = response::headers(&answered, &call.warnings(&inbound));
-    if inbound.options.cache.is_some() {
-        headers.push(("x-gateway-cache", "miss".to_owned()));
-    }
-    match answer {
-        ModelResponse::Live(stream) => {
-            let idle_ms = Providers::of(&context.settings)?.idle_ms;
-            let carried = call.into_streaming(answered, idle_ms, client, keep, place);
-            live::respond(*stream, carried, headers, &context.background, database)
+    let is_live = inbound.request.stream && !inbound.options.is_buffered;
+    match call.proceed(&inbound, is_live, context, &database).await? {
+        Begun::Live { stream, call, headers } => {
+            live::respond(*stream, *call, headers, &context.background, database)
         }
-        ModelResponse::Whole { response, bytes } => {
-            let bytes = bytes.filter(|_| {
-                client == Dialect::Messages && answered.upstream == client && !call.guards.has_output()
-            });
-            let watched =
-                call.complete(&response, &answered, &keep, &mut headers, context, &database).await?;
-            if let Some(place) = &place {
-                place.put(&watched, client, &answered.candidate, &answered.reply).await;
-            }
-            Ok(response::whole(&watched, bytes, client, inbound.request.stream, &answered.reply, headers))
+        Begun::Whole(whole) => {
+            let Whole { answer, bytes, reply, headers } = *whole;
+            Ok(response::whole(&answer, bytes, client, inbound.request.stream, &reply, headers))
         }
     }
+}
+
+/// Begins the call of a request.
+async fn begin(
+    inbound: &mut GatewayRequest,
+    step: Option<Step>,
+    context: &RequestContext,
+    database: &Database,
+) -> Result<Call, Error> {
+    let names: Vec<String> = inbound.names().into_iter().map(str::to_owned).collect();
+    let names = names.iter().map(String::as_str).collect();
+    Call::begin(&mut inbound.request, names, &inbound.options, step, context, database).await
 }
 
 /// What to store of the answer to this request.
@@ -300,71 +330,51 @@ pub(super) fn keep(inbound: &GatewayRequest, guards: &Guards) -> Keep {
     }
 }
 
-/// A whole answer before it is sent.
+/// A whole answer before it is sent. Its call is recorded.
 #[derive(Debug)]
 pub(super) struct Whole {
     pub(super) answer: hatch_dialects::Response,
+    /// The upstream's own bytes, if the client may have them.
+    pub(super) bytes: Option<Vec<u8>>,
     pub(super) reply: Reply,
     pub(super) headers: response::Headers,
 }
 
-/// An answer that has begun, and its call.
+/// An answer that has begun.
 #[derive(Debug)]
-pub(super) enum StepAnswer {
+pub(super) enum Begun {
+    /// Its call is recorded when the stream ends.
     Live {
         stream: Box<Live>,
         call: Box<StreamingCall>,
         headers: response::Headers,
     },
-    /// Its call is recorded.
     Whole(Box<Whole>),
 }
 
-/// Asks for one whole answer, and records the call.
+/// Asks for one whole answer.
 pub(super) async fn whole(
     inbound: &mut GatewayRequest,
     context: &RequestContext,
     database: &Database,
 ) -> Result<Whole, Error> {
-    match step(inbound, None, false, context, database).await? {
-        StepAnswer::Whole(whole) => Ok(*whole),
-        StepAnswer::Live { .. } => Err(Error::Internal("a whole answer arrived as a stream".to_owned())),
+    let call = begin(inbound, None, context, database).await?;
+    match call.proceed(inbound, false, context, database).await? {
+        Begun::Whole(whole) => Ok(*whole),
+        Begun::Live { .. } => Err(Error::Internal("a whole answer arrived as a stream".to_owned())),
     }
 }
 
 /// Asks for one step of a chat.
 pub(super) async fn step(
     inbound: &mut GatewayRequest,
-    step: Option<Step>,
+    step: Step,
     is_live: bool,
     context: &RequestContext,
     database: &Database,
-) -> Result<StepAnswer, Error> {
-    let user = context.caller.user()?;
-    let names: Vec<String> = inbound.names().into_iter().map(str::to_owned).collect();
-    let names = names.iter().map(String::as_str).collect();
-    let mut call =
-        Call::begin(&mut inbound.request, names, &inbound.options, user, context, database).await?;
-    call.step = step;
-    // A moderation model judges whole answers.
-    let is_live = is_live && call.guards.moderate_output.is_empty();
-    let (answer, answered) = match call.ask(inbound, is_live, context).await {
-        Ok(answered) => answered,
-        Err(unanswered) => return Err(call.entry.fail(unanswered, database).await),
-    };
-    let mut headers = response::headers(&answered, &call.warnings(inbound));
-    match answer {
-        ModelResponse::Live(stream) => {
-            let idle_ms = Providers::of(&context.settings)?.idle_ms;
-            let call = call.into_streaming(answered, idle_ms, inbound.client, Keep::Nothing, None);
-            Ok(StepAnswer::Live { stream, call: Box::new(call), headers })
-        }
-        ModelResponse::Whole { response, .. } => {
-            let keep = Keep::Nothing;
-            let answer = call.complete(&response, &answered, &keep, &mut headers, context, database).await?;
-            Ok(StepAnswer::Whole(Box::new(Whole { answer, reply: answered.reply, headers })))
-        }
-    }
+) -> Result<Begun, Error> {
+    let call = begin(inbound, Some(step), context, database).await?;
+    call.proceed(inbound, is_live, context, database).await
 }
 
 /// The guardrails of the caller, and of their key.
@@ -388,7 +398,6 @@ async fn respond_from_cache(
     call: Call,
     cached: CachedAnswer,
     inbound: &GatewayRequest,
-    keep: Keep,
     context: &RequestContext,
     database: &Database,
 ) -> Response {
@@ -397,7 +406,7 @@ async fn respond_from_cache(
     reply.model.clone_from(&answer.model);
     let usage = answer.usage.unwrap_or_default();
     let outcome = Outcome { model: Some(&model), status: 200, usage, is_hit: true, ..Outcome::default() };
-    let statements = keep.statements(&call.entry.user, Some(&answer), &reply);
+    let statements = call.keep.statements(&call.entry.user, Some(&answer), &reply);
     call.entry.close(outcome, statements, database).await;
     let headers = vec![
         ("x-gateway-provider", provider),

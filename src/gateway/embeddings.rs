@@ -1,7 +1,7 @@
 //! `POST /v1/embeddings`.
 
 use hatch_dialects::{
-    Embeddings, Json, Request, Usage, parse_embeddings, render_embeddings,
+    Embeddings, Json, Request, Usage, estimate, parse_embeddings, render_embeddings,
     request::{Message, Part, Role},
     translate_embeddings,
 };
@@ -20,14 +20,15 @@ const SANDBOX_DIMENSIONS: u64 = 1_536;
 
 /// `POST /v1/embeddings`
 pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
-    let user = context.caller.user()?.clone();
     let database = context.database()?;
     let bytes = body::bytes(&context).await?;
     let mut embeddings = parse_embeddings(&bytes)?;
-    let options = Options::read(&context)?;
     let mut request = as_request(&embeddings);
+    let is_text = request.messages.iter().any(|message| !message.parts.is_empty());
+    let mut options = Options::read(&context)?;
+    options.other_tokens = if is_text { 0 } else { estimate(embeddings.input.as_str()) };
     let model = embeddings.model.clone();
-    let call = Call::begin(&mut request, vec![&model], &options, &user, &context, &database).await?;
+    let call = Call::begin(&mut request, vec![&model], &options, None, &context, &database).await?;
     replace_texts(&mut embeddings, &request);
     let body_for = |candidate: &models::Candidate| render_embeddings(&embeddings, &candidate.model.name);
     let posted =

@@ -7,12 +7,17 @@ use hatch_dialects::{Dialect, Usage};
 use super::store;
 use crate::{
     error::{Error, ModelError},
+    http::RequestContext,
     identity::{DailyLimits, User, quotas::Quota},
     models::{
-        Candidate, FailedCall, KeyLimits, PaidWork, Payer, Providers, Reservation,
+        Candidate, FailedCall, KeyLimits, PaidWork, Payer, Prompt, Providers, Reservation,
         budgets::{self, Limit},
     },
-    platform::{clock::now_ms, log, random},
+    platform::{
+        background::{Background, Hold},
+        clock::now_ms,
+        log, random,
+    },
     settings::{FromVars as _, Settings},
     store::{Database, Statement},
 };
@@ -23,12 +28,22 @@ pub(super) struct Budgets<'a> {
     user: &'a User,
     limits: &'a KeyLimits,
     settings: &'a Settings,
+    background: &'a Background,
+}
+
+/// What a call can cost.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CallCost<'a> {
+    /// With the longest answer.
+    pub(super) most_micro_usd: i64,
+    pub(super) prompt: Prompt<'a>,
 }
 
 impl<'a> Budgets<'a> {
-    /// The budgets of a user and of their key, which has these limits.
-    pub(super) fn of(user: &'a User, limits: &'a KeyLimits, settings: &'a Settings) -> Self {
-        Self { user, limits, settings }
+    /// The budgets of the caller and of their key, which has these limits.
+    pub(super) fn of(limits: &'a KeyLimits, context: &'a RequestContext) -> Result<Self, Error> {
+        let RequestContext { caller, settings, background, .. } = context;
+        Ok(Self { user: caller.user()?, limits, settings, background })
     }
 
     pub(super) fn are_there(&self) -> Result<bool, Error> {
@@ -37,24 +52,33 @@ impl<'a> Budgets<'a> {
         Ok(of_others || DailyLimits::of(self.settings)?.budget_micro_usd.is_some())
     }
 
-    /// Begins a call and reserves the most that it can cost. `None` reserves no
-    /// money: the caller pays for it with their own keys of `own_key_providers`.
+    /// Counts a client's request in the minute of its key. What the gateway asks
+    /// on its own to serve the request does not count.
+    ///
+    /// # Errors
+    /// 429 if the key has sent all its requests of this minute.
+    pub(super) async fn count_request(&self, database: &Database) -> Result<(), Error> {
+        let (Some(key), Some(rpm)) = (self.user.credential.id(), self.limits.rpm) else { return Ok(()) };
+        let now = now_ms();
+        budgets::count_request(Limit::request(key, rpm, now), now, database).await
+    }
+
+    /// Begins a call and reserves the most that it can cost. Without a cost it reserves
+    /// no money: the caller pays with their own keys of `own_key_providers`.
     ///
     /// # Errors
     /// 429 for a spent budget.
     pub(super) async fn reserve(
         &self,
-        most_micro_usd: Option<i64>,
+        cost: Option<CallCost<'_>>,
         own_key_providers: Vec<String>,
         database: &Database,
     ) -> Result<Entry, Error> {
+        let invocation = self.background.hold();
         let (now, id, key) = (now_ms(), random::uuid()?, self.user.credential.id());
-        if let (Some(key), Some(rpm)) = (key, self.limits.rpm) {
-            budgets::count_request(Limit::request(key, rpm, now), now, database).await?;
-        }
         let payer = Payer {
             subject: &id,
-            work: PaidWork::Call,
+            work: PaidWork::Call(cost.map(|cost| cost.prompt).unwrap_or_default()),
             user: &self.user.id,
             key: key.map(|key| (key, self.limits)),
         };
@@ -66,9 +90,10 @@ impl<'a> Budgets<'a> {
             own_key_providers,
             listed: Vec::new(),
             id: id.clone(),
+            _invocation: invocation,
         };
-        let Some(most) = most_micro_usd else { return Ok(entry) };
-        match payer.reserve(most, self.settings, database).await {
+        let Some(CallCost { most_micro_usd, .. }) = cost else { return Ok(entry) };
+        match payer.reserve(most_micro_usd, self.settings, database).await {
             Ok(reservation) => entry.reservation = reservation,
             Err(error) => {
                 if is_of_the_day(&error) {
@@ -99,6 +124,8 @@ pub(super) struct Entry {
     pub(super) own_key_providers: Vec<String>,
     /// The ids of models that settings list, and that may be asked.
     pub(super) listed: Vec<String>,
+    /// The call goes on and is recorded when its client has left.
+    _invocation: Hold,
 }
 
 /// How a call has ended.
@@ -141,11 +168,20 @@ impl<'a> Outcome<'a> {
 }
 
 impl Entry {
-    /// Records a call that no model has answered, and returns its error.
+    /// Records a call that no model has answered to its end, and returns its error.
     pub(super) async fn fail(self, unanswered: FailedCall, database: &Database) -> Error {
-        let FailedCall { error, retry_after_s, attempts, model } = unanswered;
+        let FailedCall { error, retry_after_s, attempts, model, answered } = unanswered;
         let status = error.status(Dialect::Chat);
-        let outcome = Outcome { model: model.as_deref(), status, attempts, ..Outcome::default() };
+        let (candidate, usage) = answered.map(|answered| *answered).unzip();
+        let outcome = Outcome {
+            candidate: candidate.as_ref(),
+            model: model.as_deref(),
+            status,
+            attempts,
+            is_estimated: usage.is_some(),
+            usage: usage.unwrap_or_default(),
+            ..Outcome::default()
+        };
         self.close(outcome, Vec::new(), database).await;
         let headers = vec![("x-gateway-attempts", attempts.to_string())];
         Error::Model(Box::new(ModelError { error, retry_after_s, headers }))

@@ -1,4 +1,4 @@
-//! The catalogue of models, in OpenAI's, in Anthropic's and in Polychat's form.
+//! The catalogue of models, in OpenAI's, in Anthropic's and in the original client's form.
 //!
 //! Handlers: [`list`], [`map`], [`show`], and for the operator [`put`], [`refresh`].
 
@@ -31,13 +31,14 @@ pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(200, text))
 }
 
-/// `GET /models`: Polychat's form, a map by the models' ids.
+/// `GET /models`: the original client's form, a map by the models' ids.
 pub(crate) async fn map(context: RequestContext) -> Result<Response, Error> {
     if speaks_anthropic(&context)? {
         return list(context).await;
     }
     let models = available(&context).await?;
-    let data: Map<String, Value> = models.iter().map(|model| (model.id.clone(), polychats(model))).collect();
+    let data: Map<String, Value> =
+        models.iter().map(|model| (model.id.clone(), in_original_form(model))).collect();
     let map = json!({ "success": true, "message": "The models that this key may ask", "data": data });
     Ok(Response::json(200, map.to_string()))
 }
@@ -54,9 +55,9 @@ async fn available(context: &RequestContext) -> Result<Vec<Model>, Error> {
     Ok(catalogue.models.iter().filter(is_available).cloned().collect())
 }
 
-/// A model in Polychat's form. Its ratings go from 1 to 5, its prices are dollars for
+/// A model in the original client's form. Its ratings go from 1 to 5, its prices are dollars for
 /// a thousand tokens.
-fn polychats(model: &Model) -> Value {
+fn in_original_form(model: &Model) -> Value {
     let per_1k = |micro_usd_per_million: u64| micro_usd_per_million as f64 / 1e9;
     let price = |part: fn(&Prices) -> u64| model.prices.as_ref().map(|prices| per_1k(part(prices)));
     let is_free = model.prices.is_some_and(|prices| prices.input == 0 && prices.output == 0);

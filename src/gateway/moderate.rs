@@ -2,7 +2,7 @@
 //! is asked, and an answer before the client gets any of it.
 
 use hatch_dialects::{
-    Class, Error as DialectError, Moderation, Request, Response, Usage, estimate, is_llama_guard,
+    Class, Dialect, Error as DialectError, Moderation, Request, Response, Usage, estimate, is_llama_guard,
     parse_moderation, render_llama_guard, render_moderation,
     request::{Content, Part},
     texts_of, verdicts,
@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 
 use super::{
     guard,
-    ledger::{Budgets, Entry, Outcome},
+    ledger::{Budgets, CallCost, Entry, Outcome},
 };
 use crate::{
     error::Error,
     http::RequestContext,
-    models::{self, Candidate, Catalogue, FailedCall, KeyLimits, Keys, PostResponse, Providers},
+    models::{self, Candidate, Catalogue, FailedCall, KeyLimits, Keys, PostResponse, Prompt, Providers},
     settings::FromVars as _,
     store::Database,
 };
@@ -104,17 +104,20 @@ async fn flagged(
     let tokens = estimate(&newest);
     let entry = match most_micro_usd(&candidate, tokens, keys) {
         0 => None,
-        most => Some(reserve(most, context, database).await?),
+        most_micro_usd => {
+            let cost = CallCost { most_micro_usd, prompt: Prompt::of(&candidate.model, tokens) };
+            Some(reserve(cost, context, database).await?)
+        }
     };
     let posted = match (ask(&moderation, vec![candidate], keys, WITHIN_MS).await, entry) {
-        (Ok(posted), Some(entry)) => {
-            let usage = Usage { input: tokens, ..Usage::default() };
+        (Ok((posted, usage)), Some(entry)) => {
+            let estimate = Usage { input: tokens, ..Usage::default() };
             let outcome =
-                Outcome::answered(&posted.candidate, posted.attempts, posted.first_token_ms, None, usage);
+                Outcome::answered(&posted.candidate, posted.attempts, posted.first_token_ms, usage, estimate);
             entry.close(outcome, Vec::new(), database).await;
             posted
         }
-        (Ok(posted), None) => posted,
+        (Ok((posted, _)), None) => posted,
         (Err(unanswered), Some(entry)) => return Err(entry.fail(unanswered, database).await),
         (Err(unanswered), None) => return Err(Error::from(unanswered.error)),
     };
@@ -149,30 +152,31 @@ fn most_micro_usd(candidate: &Candidate, tokens: u64, keys: &Keys) -> i64 {
 }
 
 /// Begins a call of its own for a judgement that costs money.
-async fn reserve(most: i64, context: &RequestContext, database: &Database) -> Result<Entry, Error> {
-    let user = context.caller.user()?;
-    let limits = KeyLimits::parse(user.gateway.as_deref())?;
-    Budgets::of(user, &limits, &context.settings).reserve(Some(most), Vec::new(), database).await
+async fn reserve(cost: CallCost<'_>, context: &RequestContext, database: &Database) -> Result<Entry, Error> {
+    let limits = KeyLimits::parse(context.caller.user()?.gateway.as_deref())?;
+    Budgets::of(&limits, context)?.reserve(Some(cost), Vec::new(), database).await
 }
 
 /// A request of more texts is not judged by a model that reads one at a time.
 const MOST_TEXTS: usize = 32;
 
 /// Asks a moderation model, by OpenAI's API for that, or Llama Guard in a chat
-/// about each text. The answer is in OpenAI's form.
+/// about each text. The answer is in OpenAI's form. The usage is none if it was not
+/// reported for every text.
 ///
 /// # Errors
-/// As [`models::post`]'s; 400 for what Llama Guard cannot read.
+/// As [`models::post`]'s; 400 for what Llama Guard cannot read. The error has the
+/// usage of the texts that were judged before it.
 pub(super) async fn ask(
     moderation: &Moderation,
     candidates: Vec<Candidate>,
     keys: &Keys,
     within_ms: u64,
-) -> Result<PostResponse, FailedCall> {
+) -> Result<(PostResponse, Option<Usage>), FailedCall> {
     let guard = candidates.iter().find(|candidate| is_llama_guard(&candidate.model.name)).cloned();
     let Some(guard) = guard else {
         let body = |candidate: &Candidate| render_moderation(moderation, &candidate.model.name);
-        return models::post("/moderations", body, candidates, keys, within_ms).await;
+        return Ok((models::post("/moderations", body, candidates, keys, within_ms).await?, None));
     };
     let texts = texts_of(moderation);
     let unread =
@@ -181,15 +185,36 @@ pub(super) async fn ask(
         return Err(unread());
     }
     let (mut answers, mut last) = (Vec::new(), None);
+    let with_answered = |failed, answers: &[Vec<u8>]| {
+        let usage = judged(&texts, answers).0;
+        let answered = (!answers.is_empty()).then(|| Box::new((guard.clone(), usage)));
+        FailedCall { answered, ..failed }
+    };
     for text in &texts {
         let body = |candidate: &Candidate| render_llama_guard(text, &candidate.model.name);
-        let posted = models::post("/chat/completions", body, vec![guard.clone()], keys, within_ms).await?;
+        let posted = models::post("/chat/completions", body, vec![guard.clone()], keys, within_ms).await;
+        let posted = posted.map_err(|failed| with_answered(failed, &answers))?;
         answers.extend(posted.bytes.clone());
         last = Some(posted);
     }
     let last = last.ok_or_else(unread)?;
-    let verdicts = verdicts(&answers).map_err(FailedCall::before)?;
-    Ok(PostResponse { bytes: Some(verdicts.into_bytes()), ..last })
+    let verdicts = verdicts(&answers).map_err(|error| {
+        let failed = FailedCall { attempts: last.attempts, ..FailedCall::before(error) };
+        with_answered(failed, &answers)
+    })?;
+    let (usage, is_reported) = judged(&texts, &answers);
+    Ok((PostResponse { bytes: Some(verdicts.into_bytes()), ..last }, is_reported.then_some(usage)))
+}
+
+/// The usage of Llama Guard's answers about the first of these texts, and whether it
+/// was reported for all of them. What was not reported is estimated.
+fn judged(texts: &[String], answers: &[Vec<u8>]) -> (Usage, bool) {
+    let reported = |bytes: &Vec<u8>| Dialect::Chat.parse_response(bytes).ok().and_then(|answer| answer.usage);
+    texts.iter().zip(answers).fold((Usage::default(), true), |(sum, is_reported), (text, answer)| {
+        let reported = reported(answer);
+        let usage = reported.unwrap_or_else(|| Usage { input: estimate(text), ..Usage::default() });
+        (sum.plus(&usage), is_reported && reported.is_some())
+    })
 }
 
 /// The first model of the catalogue that can moderate.

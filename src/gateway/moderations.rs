@@ -18,11 +18,11 @@ use crate::{
 /// `POST /v1/moderations`. Without a model in the body, the first model of the
 /// catalogue that can moderate answers.
 pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
-    let user = context.caller.user()?.clone();
     let database = context.database()?;
     let bytes = body::bytes(&context).await?;
     let moderation = parse_moderation(&bytes)?;
-    let options = Options::read(&context)?;
+    let mut options = Options::read(&context)?;
+    options.other_tokens = estimate(moderation.input.as_str());
     let model = match &moderation.model {
         Some(model) => model.clone(),
         None => moderate::default_model(&super::models::keys(&context).await?, &context, &database).await?,
@@ -30,11 +30,12 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     // Guardrails do not check this text: the moderation model must see all of it.
     let mut request = Request { model: model.clone(), ..Request::default() };
     request.messages.push(Message::new(Role::User, vec![Part::text(String::new())]));
-    let call = Call::begin(&mut request, vec![&model], &options, &user, &context, &database).await?;
-    let posted = match moderate::ask(&moderation, call.candidates, &call.keys, models::WHOLE_MS).await {
-        Ok(posted) => posted,
-        Err(unanswered) => return Err(call.entry.fail(unanswered, &database).await),
-    };
+    let call = Call::begin(&mut request, vec![&model], &options, None, &context, &database).await?;
+    let (posted, usage) =
+        match moderate::ask(&moderation, call.candidates, &call.keys, models::WHOLE_MS).await {
+            Ok(answered) => answered,
+            Err(unanswered) => return Err(call.entry.fail(unanswered, &database).await),
+        };
     let PostResponse { bytes, candidate, attempts, first_token_ms } = posted;
     let count = serde_json::from_str::<serde_json::Value>(moderation.input.as_str()).ok();
     let count = count.and_then(|input| input.as_array().map(Vec::len)).unwrap_or(1);
@@ -42,7 +43,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let translated =
         translate_moderation(&bytes.unwrap_or_else(harmless), &call.entry.id.replace('-', ""), &model);
     let estimated = Usage { input: estimate(moderation.input.as_str()), ..Usage::default() };
-    let answered = Outcome::answered(&candidate, attempts, first_token_ms, None, estimated);
+    let answered = Outcome::answered(&candidate, attempts, first_token_ms, usage, estimated);
     let outcome = Outcome { status: if translated.is_ok() { 200 } else { 502 }, ..answered };
     call.entry.close(outcome, Vec::new(), &database).await;
     let headers = response::headers_of(&candidate, attempts, &[]);

@@ -42,6 +42,8 @@ pub(super) struct Options {
     /// For how long the answer may be cached. None uses no cache.
     pub(super) cache: Option<CacheControl>,
     pub(super) provider_key: Option<String>,
+    /// The estimated tokens of a body whose texts are not messages.
+    pub(super) other_tokens: u64,
     version: Option<String>,
     beta: Option<String>,
 }
@@ -72,6 +74,7 @@ impl Options {
             is_buffered,
             cache: header("x-gateway-cache").map(|header| CacheControl::parse(&header)).transpose()?,
             provider_key: header("x-provider-key").filter(|key| !key.is_empty()),
+            other_tokens: 0,
             version: header("anthropic-version"),
             beta: header("anthropic-beta"),
         })
@@ -161,7 +164,7 @@ impl GatewayRequest {
     }
 }
 
-/// Polychat's own address for chats. Its client leaves the choice of a model to the router.
+/// The original client's address for chats. That client leaves the choice of a model to the router.
 const AT_THE_ROOT: &str = "/chat/completions";
 
 /// The members of a chat that are for the gateway. No upstream gets them.
@@ -173,14 +176,14 @@ pub(super) struct Ours {
     pub(super) completion_id: Option<String>,
     /// The names of the gateway's tools that the model may call. Some may be unknown.
     pub(super) enabled_tools: Vec<String>,
-    /// The client reads streams in Polychat's format.
-    pub(super) is_polychat: bool,
+    /// The client reads streams in the original client's format.
+    pub(super) is_for_original: bool,
     /// The client's bytes contain such a member, so they cannot be sent to an upstream.
     pub(super) is_bare: bool,
 }
 
-/// Polychat's client sends these with every chat.
-const POLYCHATS: &[&str] =
+/// The original client sends these with every chat.
+const ORIGINAL_MEMBERS: &[&str] =
     &["enabled_tools", "mode", "platform", "rag_options", "response_mode", "use_multi_model", "use_rag"];
 const LONGEST_ID: usize = 64;
 const MOST_TOOLS: usize = 64;
@@ -194,12 +197,12 @@ impl Ours {
         if request.dialect != Some(Dialect::Chat) {
             return Ok(Self::default());
         }
-        let is_polychat = match format {
+        let is_for_original = match format {
             None | Some("openai") => false,
             Some("polychat") => true,
             Some(_) => return Err(Error::invalid("format", "must be openai or polychat")),
         };
-        let mut ours = Self { is_polychat, is_stored: request.store == Some(true), ..Self::default() };
+        let mut ours = Self { is_for_original, is_stored: request.store == Some(true), ..Self::default() };
         let known = |name: &str| request.extra.iter().find(|(known, _)| known == name);
         let read = |name: &str| known(name).map(|(_, json)| serde_json::from_str::<Value>(json.as_str()));
         match read("completion_id") {
@@ -219,12 +222,13 @@ impl Ours {
             }
             Some(_) => return Err(DialectError::invalid("enabled_tools", "expected a list of names").into()),
         }
-        let is_of_polychat = ["platform", "enabled_tools"].iter().any(|name| known(name).is_some());
+        let is_from_original = ["platform", "enabled_tools"].iter().any(|name| known(name).is_some());
         ours.is_bare = ours.is_stored
-            || is_of_polychat
+            || is_from_original
             || known("completion_id").is_some()
-            || request.messages.iter().flat_map(|message| &message.parts).any(is_polychats);
-        let is_ours = |name: &str| name == "completion_id" || is_of_polychat && POLYCHATS.contains(&name);
+            || request.messages.iter().flat_map(|message| &message.parts).any(is_original_part);
+        let is_ours =
+            |name: &str| name == "completion_id" || is_from_original && ORIGINAL_MEMBERS.contains(&name);
         request.extra.retain(|(name, _)| !is_ours(name));
         if ours.is_stored {
             // The provider need not store it. OpenAI accepts metadata only with `store`.
@@ -239,7 +243,7 @@ impl Ours {
 }
 
 /// Whether OpenAI's API does not know this part: its documents have data or an id.
-fn is_polychats(part: &Part) -> bool {
+fn is_original_part(part: &Part) -> bool {
     let Content::Document(document) = &part.content else { return false };
     matches!(document.source, MediaSource::Url(_) | MediaSource::Text(_))
 }
@@ -314,8 +318,8 @@ mod tests {
         };
         let (ours, left) = read(r#","top_k":1,"mode":"x""#).unwrap();
         assert!(!ours.is_bare && left == ["top_k", "mode"]);
-        let polychats = r#","completion_id":"17-1","platform":"web","mode":"remote","enabled_tools":["a"],"use_rag":false,"top_k":1"#;
-        let (ours, left) = read(polychats).unwrap();
+        let original = r#","completion_id":"17-1","platform":"web","mode":"remote","enabled_tools":["a"],"use_rag":false,"top_k":1"#;
+        let (ours, left) = read(original).unwrap();
         assert!(ours.is_bare && ours.enabled_tools == ["a"] && left == ["top_k"]);
         assert_eq!(ours.completion_id.as_deref(), Some("17-1"));
         assert!(read(r#","store":true"#).unwrap().0.is_bare);

@@ -4,7 +4,7 @@ use super::{dynamic_apps::store as dynamic_apps, stored::store as stored};
 #[cfg(test)]
 use crate::openapi::{Count, Id, Time};
 use crate::{
-    models::{buckets, budgets},
+    models::{buckets, budgets, reservations::release},
     store::{
         Statement,
         owned::{Owned, give},
@@ -15,6 +15,7 @@ use crate::{
     },
 };
 use constcat::concat;
+use std::iter;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// How long an answer of the Responses API is stored.
@@ -77,12 +78,18 @@ pub(super) struct Call<'a> {
     pub(super) total_ms: i64,
 }
 
+/// Records a call. It replaces what the sweep has recorded if the call counted as lost.
 pub(super) fn write(call: &Call<'_>) -> Statement {
     sql!(
         "INSERT INTO model_calls (id, user_id, key_id, created_at, day, model, status, attempts, cache, input_tokens,
            cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost_micro_usd, is_estimated,
            first_token_ms, total_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) ON CONFLICT (id) DO NOTHING",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+         ON CONFLICT (id) DO UPDATE SET model = excluded.model, status = excluded.status, attempts = excluded.attempts,
+           cache = excluded.cache, input_tokens = excluded.input_tokens, cache_read_tokens = excluded.cache_read_tokens,
+           cache_write_tokens = excluded.cache_write_tokens, output_tokens = excluded.output_tokens,
+           reasoning_tokens = excluded.reasoning_tokens, cost_micro_usd = excluded.cost_micro_usd,
+           is_estimated = excluded.is_estimated, first_token_ms = excluded.first_token_ms, total_ms = excluded.total_ms",
         call.id,
         call.user,
         call.key,
@@ -102,6 +109,20 @@ pub(super) fn write(call: &Call<'_>) -> Statement {
         call.first_token_ms,
         call.total_ms
     )
+}
+
+/// Records the lost calls with the cost of their prompts, and releases the rest of what was reserved for them.
+pub(super) fn close_lost(now: i64) -> Vec<Statement> {
+    let write = sql!(
+        "INSERT INTO model_calls (id, user_id, key_id, created_at, day, model, status, attempts, cache, input_tokens,
+           cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost_micro_usd, is_estimated,
+           first_token_ms, total_ms)
+         SELECT r.subject_id, r.user_id, r.call ->> 'key', r.call ->> 'at', date((r.call ->> 'at') / 1000, 'unixepoch'),
+           r.call ->> 'model', 499, 1, 'miss', r.call ->> 'tokens', 0, 0, 0, 0, r.call ->> 'cost', 1, NULL, ?1 - (r.call ->> 'at')
+         FROM model_reservations r WHERE r.until < ?1 AND r.call IS NOT NULL ON CONFLICT (id) DO NOTHING",
+        now
+    );
+    iter::once(write).chain(release!("r.until < ?1", now)).collect()
 }
 
 /// Counts a call for the operator. A name that neither catalogue nor settings have counts as its
@@ -295,7 +316,8 @@ pub(super) fn forget_kept(id: &str, user: &str) -> Statement {
 
 /// Deletes expired rows.
 pub(super) fn forget(now: i64) -> Vec<Statement> {
-    let mut statements = budgets::forget(now);
+    let mut statements = close_lost(now);
+    statements.extend(budgets::forget(now));
     statements.push(sql!("DELETE FROM model_responses WHERE expires_at <= ?1", now));
     statements.push(stored::forget(now));
     statements.push(dynamic_apps::forget(now));

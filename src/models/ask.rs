@@ -8,7 +8,7 @@
 use std::{fmt, rc::Rc};
 
 use hatch_dialects::{
-    Class, Dialect, Error, Filter, Reader, Rendered, Reply, Request, Response, Stream, forward,
+    Class, Dialect, Error, Filter, Reader, Rendered, Reply, Request, Response, Stream, Usage, forward,
     openai_of_workers_ai, workers_ai_inputs,
 };
 use serde_json::json;
@@ -126,12 +126,14 @@ pub(crate) struct FailedCall {
     pub(crate) attempts: u32,
     /// The model that was asked last. None if no model was asked.
     pub(crate) model: Option<String>,
+    /// What was answered before the failure, if the call consists of several questions.
+    pub(crate) answered: Option<Box<(Candidate, Usage)>>,
 }
 
 impl FailedCall {
     /// A call that failed before any model was asked.
     pub(crate) fn before(error: Error) -> Self {
-        Self { error, retry_after_s: None, attempts: 0, model: None }
+        Self { error, retry_after_s: None, attempts: 0, model: None, answered: None }
     }
 }
 
@@ -282,7 +284,7 @@ fn unanswered(failure: AttemptError, attempts: u32, model: Option<String>) -> Fa
     let asked = failure.advice.after_s().map(|seconds| seconds.clamp(1, 60));
     let is_full = matches!(failure.error.class, Class::RateLimit | Class::Overloaded);
     let retry_after_s = asked.or(is_full.then_some(5));
-    FailedCall { error: failure.error, retry_after_s, attempts, model }
+    FailedCall { error: failure.error, retry_after_s, attempts, model, answered: None }
 }
 
 /// The pause before the same model is asked again; None if it must not be.

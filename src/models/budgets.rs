@@ -48,6 +48,11 @@ impl Limit {
         }
     }
 
+    /// The same limit with `amount` less to give back.
+    pub(crate) fn less(&self, amount: i64) -> Self {
+        Self { amount: self.amount.saturating_sub(amount), ..self.clone() }
+    }
+
     fn is_money(&self) -> bool {
         !self.subject.starts_with("rpm:")
     }

@@ -35,7 +35,7 @@ pub(crate) use self::{
         Allowance, AnswerRules, Booking, PaidAnswer, afford, answer, choose, default_name, in_sentence,
         is_any_open, named,
     },
-    reservations::{DayBudget, PaidWork, Payer, Reservation},
+    reservations::{DayBudget, PaidWork, Payer, Prompt, Reservation},
     routing::{Candidate, Preference, RouteQuery, candidates, is_allowed, resolve},
     sandbox::embedding as sandbox_embedding,
     settings::{Providers, SETTINGS},

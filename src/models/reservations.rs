@@ -3,15 +3,19 @@
 //! that of the user's day. A row records each reservation, and shrinks by what
 //! is booked while the answer arrives. So the next consumer or the sweep
 //! releases the rest of what a killed Worker held, and what came stays paid.
-//! A call of the gateway is booked only at its end.
+//! A call of the gateway pays for its prompt when it begins, and for the rest at
+//! its end, so that a lost one has paid for its prompt.
 
 use std::cell::Cell;
 
+use hatch_dialects::Usage;
+use serde::Serialize;
 use worker::Env;
 
 use super::{
     budgets::{self, Limit},
     limits::{Budget, KeyLimits, Period},
+    model::Model,
     settings::Providers,
 };
 use crate::{
@@ -74,7 +78,35 @@ pub(crate) enum PaidWork<'a> {
     /// Abandoned when the answer's row is no longer streaming.
     ChatAnswer,
     /// Abandoned after [`LONGEST_CALL_MS`].
-    Call,
+    Call(Prompt<'a>),
+}
+
+/// The prompt of a call of the gateway. A lost call costs what its prompt costs.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Prompt<'a> {
+    /// The model that is asked first.
+    pub(crate) model: &'a str,
+    /// Estimated.
+    pub(crate) tokens: u64,
+    pub(crate) micro_usd: i64,
+}
+
+impl<'a> Prompt<'a> {
+    /// A prompt of so many tokens for this model.
+    pub(crate) fn of(model: &'a Model, tokens: u64) -> Self {
+        let usage = Usage { input: tokens, ..Usage::default() };
+        Self { model: &model.id, tokens, micro_usd: model.cost_micro_usd(&usage).unwrap_or_default() }
+    }
+}
+
+/// A call as its reservation records it. The gateway reads it when the call is lost.
+#[derive(Serialize)]
+struct CallRow<'a> {
+    key: Option<&'a str>,
+    at: i64,
+    model: &'a str,
+    tokens: u64,
+    cost: i64,
 }
 
 /// After this time a call of the gateway counts as lost. One that takes longer still books its cost.
@@ -102,7 +134,7 @@ pub(crate) struct Reservation {
     is_daily: bool,
     at: i64,
     most: i64,
-    /// How much of it is booked already, because it has arrived.
+    /// How much of it is booked already: what has arrived, or the prompt of a call.
     drawn: Cell<i64>,
     /// Of the user's day, if it has a budget.
     pub(crate) day: Option<DayBudget>,
@@ -123,12 +155,12 @@ fn day_budget(rows: Vec<Rows>, most: i64, limit: Option<i64>) -> Result<Option<D
     Ok(used.map(|used| DayBudget { used: used - most, limit }))
 }
 
-/// Releases the reservations of lost jobs and calls. The chat releases its own.
+/// Releases the reservations of lost jobs. The chat and the gateway release their own.
 pub(crate) async fn sweep(env: &Env) {
     let abandoned = || {
         release!(
-            "(r.until < ?1 OR r.job_id IS NOT NULL AND NOT EXISTS (
-               SELECT 1 FROM jobs j WHERE j.id = r.job_id AND j.lease_owner = r.holder AND j.lease_until > ?1))",
+            "r.job_id IS NOT NULL AND NOT EXISTS (
+               SELECT 1 FROM jobs j WHERE j.id = r.job_id AND j.lease_owner = r.holder AND j.lease_until > ?1)",
             now_ms()
         )
     };
@@ -142,7 +174,15 @@ impl Payer<'_> {
     fn holder(&self) -> &str {
         match self.work {
             PaidWork::Job { holder, .. } => holder,
-            PaidWork::ChatAnswer | PaidWork::Call => "",
+            PaidWork::ChatAnswer | PaidWork::Call(_) => "",
+        }
+    }
+
+    /// What of `most` is paid as soon as the work begins.
+    fn paid_at_once(&self, most: i64) -> i64 {
+        match self.work {
+            PaidWork::Call(prompt) => prompt.micro_usd.clamp(0, most.max(0)),
+            PaidWork::Job { .. } | PaidWork::ChatAnswer => 0,
         }
     }
 
@@ -179,7 +219,7 @@ impl Payer<'_> {
             limits,
             at,
             most,
-            drawn: Cell::new(0),
+            drawn: Cell::new(self.paid_at_once(most)),
             day: None,
         };
         if !reservation.is_any() {
@@ -187,10 +227,10 @@ impl Payer<'_> {
         }
         let mut batch: Vec<Statement> = match self.work {
             PaidWork::Job { .. } => release!("r.subject_id = ?1", self.subject).into(),
-            PaidWork::ChatAnswer | PaidWork::Call => Vec::new(),
+            PaidWork::ChatAnswer | PaidWork::Call(_) => Vec::new(),
         };
         batch.extend(budgets::take_in_batch(&reservation.limits)?);
-        batch.push(self.record(&reservation, most)?);
+        batch.push(self.record(&reservation)?);
         batch.extend(
             daily
                 .into_iter()
@@ -203,23 +243,33 @@ impl Payer<'_> {
         }
     }
 
-    fn record(&self, reservation: &Reservation, most: i64) -> Result<Statement, Error> {
-        let (job, until) = match self.work {
-            PaidWork::Job { id, .. } => (Some(id), None),
-            PaidWork::ChatAnswer => (None, None),
-            PaidWork::Call => (None, Some(reservation.at + LONGEST_CALL_MS)),
+    /// Records what is to be returned if the work is abandoned.
+    fn record(&self, reservation: &Reservation) -> Result<Statement, Error> {
+        let Reservation { at, most, limits, is_daily, .. } = reservation;
+        let paid = reservation.drawn.get();
+        let limits: Vec<Limit> = limits.iter().map(|limit| limit.less(paid)).collect();
+        let (job, until, call) = match self.work {
+            PaidWork::Job { id, .. } => (Some(id), None, None),
+            PaidWork::ChatAnswer => (None, None, None),
+            PaidWork::Call(Prompt { model, tokens, .. }) => {
+                let key = self.key.map(|(id, _)| id);
+                let row = CallRow { key, at: *at, model, tokens, cost: paid };
+                let row = serde_json::to_string(&row).map_err(|error| Error::Internal(error.to_string()))?;
+                (None, Some(at + LONGEST_CALL_MS), Some(row))
+            }
         };
         Ok(sql!(
-            "INSERT INTO model_reservations (subject_id, job_id, holder, user_id, limits, daily, day, until)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO model_reservations (subject_id, job_id, holder, user_id, limits, daily, day, until, call)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             self.subject,
             job,
             self.holder(),
             self.user,
-            budgets::to_json(&reservation.limits)?,
-            if reservation.is_daily { most } else { 0 },
-            quotas::day(reservation.at),
-            until
+            budgets::to_json(&limits)?,
+            if *is_daily { most - paid } else { 0 },
+            quotas::day(*at),
+            until,
+            call
         ))
     }
 }
@@ -313,5 +363,13 @@ mod tests {
         // The 50 beyond are booked at the end, and an answer of 90 returns 10.
         assert_eq!(reserved.drawn.get(), 100);
         assert!(reserved.draw(200).is_none());
+    }
+
+    #[test]
+    fn only_a_call_pays_for_its_prompt_at_once_and_never_more_than_is_reserved() {
+        let prompt = Prompt { model: "a/b", tokens: 7, micro_usd: 40 };
+        let paid = |work, most| Payer { subject: "1", work, user: "ada", key: None }.paid_at_once(most);
+        assert_eq!(paid(PaidWork::ChatAnswer, 100), 0);
+        assert_eq!([100, 30, 0].map(|most| paid(PaidWork::Call(prompt), most)), [40, 30, 0]);
     }
 }

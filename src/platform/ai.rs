@@ -1,10 +1,6 @@
 //! Workers AI through its binding: `env.AI.run(model, inputs, options)`
 //! (developers.cloudflare.com/workers-ai/configuration/bindings).
 
-use futures::{
-    future::{Either, select},
-    pin_mut,
-};
 use worker::{
     AbortController, AbortSignal,
     js_sys::{JSON, Object, Promise, Reflect, futures::JsFuture},
@@ -12,10 +8,7 @@ use worker::{
     web_sys,
 };
 
-use super::{
-    clock::sleep,
-    fetch::{Failure, FetchResponse},
-};
+use super::fetch::{self, Failure, FetchResponse};
 
 #[wasm_bindgen]
 extern "C" {
@@ -48,18 +41,9 @@ impl Ai {
         let inputs = JSON::parse(inputs).map_err(failed)?;
         let options = options(&abort.signal()).map_err(failed)?;
         let answer = JsFuture::from(self.0.run(model, &inputs, &options).map_err(failed)?);
-        let timeout = sleep(timeout_ms);
-        pin_mut!(answer, timeout);
-        match select(answer, timeout).await {
-            Either::Left((answer, _)) => {
-                let response: web_sys::Response = answer.and_then(JsValue::dyn_into).map_err(failed)?;
-                Ok(FetchResponse::new(response.into()))
-            }
-            Either::Right(_) => {
-                abort.abort();
-                Err(Failure::Timeout)
-            }
-        }
+        let answer = fetch::within(timeout_ms, abort, answer).await?;
+        let response: web_sys::Response = answer.and_then(JsValue::dyn_into).map_err(failed)?;
+        Ok(FetchResponse::new(response.into()))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{future::Future, rc::Rc};
 
+use futures::{FutureExt as _, channel::oneshot};
+
 /// Keeps an invocation alive for work that its response does not wait for.
 #[derive(Debug, Clone)]
 pub(crate) struct Background(Rc<worker::Context>);
@@ -16,4 +18,18 @@ impl Background {
     pub(crate) fn run(&self, work: impl Future<Output = ()> + 'static) {
         self.0.wait_until(work);
     }
+
+    /// Keeps the invocation alive until the returned value is dropped, also if
+    /// the client leaves meanwhile; then at most about 30 s longer.
+    pub(crate) fn hold(&self) -> Hold {
+        let (hold, dropped) = oneshot::channel();
+        self.run(dropped.map(drop));
+        Hold { _dropped: hold }
+    }
+}
+
+/// Keeps an invocation alive while it exists.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    _dropped: oneshot::Sender<()>,
 }

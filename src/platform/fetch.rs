@@ -122,13 +122,36 @@ pub(crate) async fn send(request: OutboundRequest, timeout_ms: u64) -> Result<Fe
     let abort = AbortController::default();
     let signal = abort.signal();
     let fetch = Fetch::Request(request.into_js().map_err(network)?);
-    let (answer, timeout) = (fetch.send_with_signal(&signal), sleep(timeout_ms));
+    let answer = within(timeout_ms, abort, fetch.send_with_signal(&signal)).await?;
+    answer.map(FetchResponse).map_err(network)
+}
+
+/// Waits at most `timeout_ms` for an answer. Aborts its request if it takes longer, or
+/// if nothing waits for it any more.
+pub(super) async fn within<T>(
+    timeout_ms: u64,
+    abort: AbortController,
+    answer: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    let mut unanswered = AbortOnDrop(Some(abort));
+    let timeout = sleep(timeout_ms);
     pin_mut!(answer, timeout);
     match select(answer, timeout).await {
-        Either::Left((answer, _)) => answer.map(FetchResponse).map_err(network),
-        Either::Right(_) => {
+        Either::Left((answer, _)) => {
+            unanswered.0 = None;
+            Ok(answer)
+        }
+        Either::Right(_) => Err(Failure::Timeout),
+    }
+}
+
+/// Aborts a request that has no answer yet.
+struct AbortOnDrop(Option<AbortController>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        if let Some(abort) = self.0.take() {
             abort.abort();
-            Err(Failure::Timeout)
         }
     }
 }

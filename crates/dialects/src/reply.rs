@@ -30,9 +30,9 @@ pub struct Reply {
     pub has_own_id: bool,
     /// Chat Completions: the stream continues one that has begun, so it has no role.
     pub continues: bool,
-    /// Chat Completions: a stream is written in Polychat's format.
-    pub is_polychat: bool,
-    /// The user's daily budget, which Polychat's client shows.
+    /// Chat Completions: a stream is written in the original client's format.
+    pub is_for_original: bool,
+    /// The user's daily budget, which the original client shows.
     pub budget: Option<DailyBudget>,
     /// Responses: the client asked for encrypted thoughts that it can send
     /// back.
@@ -68,7 +68,7 @@ impl Reply {
     /// Whether a stream cannot pass unchanged: tools have other names at the
     /// upstream, or the client gets another form of it.
     pub(crate) fn has_other_names(&self) -> bool {
-        self.names != Names::default() || self.has_own_id || self.is_polychat
+        self.names != Names::default() || self.has_own_id || self.is_for_original
     }
 }
 

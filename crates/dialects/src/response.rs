@@ -92,6 +92,22 @@ impl Usage {
     pub fn total(&self) -> u64 {
         self.prompt().saturating_add(self.output)
     }
+
+    /// The usage of two answers together.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        let Self { input, cache_read, cache_write, cache_write_long, output, reasoning, web_searches } =
+            other;
+        Self {
+            input: self.input.saturating_add(*input),
+            cache_read: self.cache_read.saturating_add(*cache_read),
+            cache_write: self.cache_write.saturating_add(*cache_write),
+            cache_write_long: self.cache_write_long.saturating_add(*cache_write_long),
+            output: self.output.saturating_add(*output),
+            reasoning: self.reasoning.saturating_add(*reasoning),
+            web_searches: self.web_searches.saturating_add(*web_searches),
+        }
+    }
 }
 
 /// An event of a streamed response.

@@ -327,7 +327,7 @@ impl Decoder {
 #[derive(Debug)]
 enum Encoder {
     Chat(chat::encode::Encoder),
-    Polychat(chat::polychat::Encoder),
+    Original(chat::original::Encoder),
     Responses(Box<responses::encode::Encoder>),
     Messages(messages::encode::Encoder),
 }
@@ -335,7 +335,7 @@ enum Encoder {
 impl Encoder {
     fn new(dialect: Dialect, reply: &Reply) -> Self {
         match dialect {
-            Dialect::Chat if reply.is_polychat => Self::Polychat(chat::polychat::Encoder::new(reply)),
+            Dialect::Chat if reply.is_for_original => Self::Original(chat::original::Encoder::new(reply)),
             Dialect::Chat => Self::Chat(chat::encode::Encoder::new(reply)),
             Dialect::Responses => Self::Responses(Box::new(responses::encode::Encoder::new(reply))),
             Dialect::Messages => Self::Messages(messages::encode::Encoder::new(reply)),
@@ -345,7 +345,7 @@ impl Encoder {
     fn event(&mut self, event: Event<'_>, out: &mut String) {
         match self {
             Self::Chat(encoder) => encoder.event(event, out),
-            Self::Polychat(encoder) => encoder.event(event, out),
+            Self::Original(encoder) => encoder.event(event, out),
             Self::Responses(encoder) => encoder.event(event, out),
             Self::Messages(encoder) => encoder.event(event, out),
         }

@@ -1,4 +1,4 @@
-//! Polychat's dynamic apps: the tools of `super::tools` with a form for people.
+//! Dynamic apps: the tools of `super::tools` with a form for people.
 //! Every row of the table of tools is one. Their responses are stored for the
 //! user who ran them.
 
@@ -8,10 +8,14 @@ pub(in crate::gateway) mod store;
 
 use serde_json::{Map, Value, json};
 
-use super::tools::{self, Tool};
+use super::{
+    ledger::Budgets,
+    tools::{self, Tool},
+};
 use crate::{
     error::{Error, Resource, rfc3339},
     http::{RequestContext, body, page},
+    models::KeyLimits,
     platform::{clock::now_ms, response::Response},
 };
 
@@ -45,6 +49,8 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
 pub(crate) async fn execute(context: RequestContext) -> Result<Response, Error> {
     let (tool, input) = (tool(&context)?, body::object(&context).await?);
     let (user, database) = (context.caller.user_id()?, context.database()?);
+    let limits = KeyLimits::parse(context.caller.user()?.gateway.as_deref())?;
+    Budgets::of(&limits, &context)?.count_request(&database).await?;
     let outcome = tool.run(&input, &context, &database).await;
     let (result, message) = match outcome {
         Ok(result) => (result, "Done".to_owned()),

@@ -8,7 +8,7 @@ const KEPT_MS: i64 = 30 * DAY_MS;
 /// The most responses of one user. The newest are kept.
 const MOST: u32 = 1_000;
 
-/// A response in the form of Polychat's client.
+/// A response in the form of the original client.
 const JSON: &str = concat!(
     "json_object('id', id, 'app_id', app_id, 'item_id', id, 'item_type', 'response', 'data', json(data), 'share_id', NULL, 'created_at', ",
     rfc3339!("created_at"),

@@ -1,12 +1,12 @@
 //! Stored chat completions (`store: true`). OpenAI's clients see single
-//! completions (openai.rs), Polychat's see whole conversations, whose ids they
-//! choose (polychat.rs). Other users cannot read them, except one that its user
-//! shares, by its share id.
+//! completions (openai.rs). The original client sees whole conversations, whose ids
+//! it chooses (conversations.rs). Other users cannot read them, except one that its
+//! user shares, by its share id.
 
+pub(crate) mod conversations;
 pub(crate) mod openai;
 #[cfg(test)]
 pub(in crate::gateway) mod openapi;
-pub(crate) mod polychat;
 pub(in crate::gateway) mod store;
 
 use hatch_dialects::{Class, Dialect, Error as DialectError, Reply, Response as DialectResponse};

@@ -9,6 +9,7 @@ use crate::{
     error::Error,
     http::{RequestContext, body, page},
     platform::response::Response,
+    store::page::Page,
 };
 
 const DEFAULT_LIMIT: u32 = 20;
@@ -21,10 +22,17 @@ pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
     let limit = page::number(&context, "limit", DEFAULT_LIMIT, MOST_LIMIT)?;
     let (after, model) = (context.query("after"), context.query("model"));
     let metadata = json!(metadata_of(context.request.query())).to_string();
-    let filter =
-        store::Filter { after: after.as_deref(), model: model.as_deref(), metadata: &metadata, limit };
-    let rows = context.database()?.query(store::list(user, &filter, is_newest_first(&context)?)).await?;
-    Ok(page_of(rows.read()?, limit))
+    let filter = store::Filter {
+        after: after.as_deref(),
+        model: model.as_deref(),
+        metadata: &metadata,
+        is_newest_first: is_newest_first(&context)?,
+    };
+    let (database, mut page) = (context.database()?, Page::first(limit));
+    let found = page::fetch(&database, &mut page, |page| store::list(user, &filter, page)).await?;
+    let (next, list) = page::split(found.as_deref().unwrap_or_default());
+    let list: Vec<Value> = serde_json::from_str(&list).map_err(|error| Error::database(error.to_string()))?;
+    Ok(page_of(&list, next.is_some()))
 }
 
 /// `GET /v1/chat/completions/{id}`
@@ -52,7 +60,11 @@ pub(crate) async fn messages(context: RequestContext) -> Result<Response, Error>
             messages.into_iter().skip_while(|message| !is_it(message)).skip(1).collect()
         }
     };
-    Ok(page_of(rest.into_iter().map(stored_message).collect(), limit))
+    let mut rest: Vec<Value> = rest.into_iter().map(stored_message).collect();
+    let limit = usize::try_from(limit).unwrap_or_default();
+    let has_more = rest.len() > limit;
+    rest.truncate(limit);
+    Ok(page_of(&rest, has_more))
 }
 
 /// `POST /v1/chat/completions/{id}`: replaces the metadata.
@@ -117,11 +129,8 @@ fn metadata_of(query: &str) -> Map<String, Value> {
     named.collect()
 }
 
-/// A page in OpenAI's form. `rows` has one row more than `limit` if another page follows.
-fn page_of(mut rows: Vec<Value>, limit: u32) -> Response {
-    let limit = usize::try_from(limit).unwrap_or_default();
-    let has_more = rows.len() > limit;
-    rows.truncate(limit);
+/// A page in OpenAI's form.
+fn page_of(rows: &[Value], has_more: bool) -> Response {
     let id = |row: Option<&Value>| row.and_then(|row| row.get("id")).cloned().unwrap_or_default();
     let (first_id, last_id) = (id(rows.first()), id(rows.last()));
     let list = json!({ "object": "list", "data": rows, "first_id": first_id, "last_id": last_id, "has_more": has_more });

@@ -4,7 +4,7 @@ use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{openai, polychat};
+use super::{conversations, openai};
 use crate::{
     error::{Error, Resource},
     gateway::openapi::{MODEL, Vendors},
@@ -39,7 +39,7 @@ struct Conversations {
 }
 
 pub(in crate::gateway) fn operations() -> Vec<Operation> {
-    [of_openai(), of_polychat(), of_one_conversation()].into_iter().flatten().collect()
+    [of_openai(), of_conversations(), of_one_conversation()].into_iter().flatten().collect()
 }
 
 fn of_openai() -> Vec<Operation> {
@@ -75,7 +75,7 @@ fn of_openai() -> Vec<Operation> {
     ]
 }
 
-fn of_polychat() -> Vec<Operation> {
+fn of_conversations() -> Vec<Operation> {
     let conversations = Conversations {
         conversations: vec![Vendors(json!({ "id": "1795824000-17", "title": "Clocks", "messages": [] }))],
         total_pages: Count(1),
@@ -118,7 +118,7 @@ fn of_one_conversation() -> Vec<Operation> {
         one("GET /chat/completions/{id}", "gateway.conversation", "Show a conversation (Polychat)")
             .answers(DocumentedResponse::new(200, "The whole conversation.").json(Vendors(conversation))),
         one("PUT /chat/completions/{id}", "gateway.rename-conversation", "Rename a conversation (Polychat)")
-            .body::<polychat::NewTitle>(json!({ "title": "Clocks" }))
+            .body::<conversations::NewTitle>(json!({ "title": "Clocks" }))
             .answers(
                 DocumentedResponse::new(200, "The title.")
                     .json(Vendors(json!({ "id": ID, "title": "Clocks" }))),
@@ -151,7 +151,7 @@ fn of_one_conversation() -> Vec<Operation> {
         )
         .answers(done()),
         one("POST /chat/completions/{id}/feedback", "gateway.feedback", "Rate the last answer (Polychat)")
-            .body::<polychat::Feedback>(json!({ "feedback": 1, "score": 100 }))
+            .body::<conversations::Feedback>(json!({ "feedback": 1, "score": 100 }))
             .answers(done()),
         one(
             "POST /chat/completions/{id}/check",
@@ -159,7 +159,7 @@ fn of_one_conversation() -> Vec<Operation> {
             "Check a conversation with your guardrails (Polychat)",
         )
         .object(role, json!({ "role": "user" }), |object: serde_json::Map<String, Value>| {
-            polychat::role_of(&object).map(drop)
+            conversations::role_of(&object).map(drop)
         })
         .answers(DocumentedResponse::new(200, "The rules that found something.").json(Vendors(
             json!({ "content": "Input is valid", "data": { "isValid": true, "violations": [] } }),

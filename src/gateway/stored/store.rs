@@ -14,6 +14,8 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 const KEPT_MS: i64 = 30 * DAY_MS;
 /// The most completions of one user. The newest are kept.
 pub(super) const MOST: u32 = 1_000;
+/// The most bytes of the messages and answers of one user.
+const MOST_BYTES: i64 = 100_000_000;
 
 /// A completion to store. `metadata`, `messages` and `body` are JSON.
 pub(super) struct NewCompletion<'a> {
@@ -43,13 +45,19 @@ pub(super) fn put(user: &str, completion: &NewCompletion<'_>, now: i64) -> State
     )
 }
 
-/// Deletes the oldest completions beyond [`MOST`].
+/// Deletes the oldest completions beyond [`MOST`], and beyond [`MOST_BYTES`].
 pub(super) fn delete_excess(user: &str) -> Statement {
     sql!(
-        "DELETE FROM stored_completions WHERE user_id = ?1 AND updated_at < (
-           SELECT updated_at FROM stored_completions WHERE user_id = ?1 ORDER BY updated_at DESC LIMIT 1 OFFSET ?2)",
+        "DELETE FROM stored_completions WHERE user_id = ?1 AND id IN (
+           SELECT id FROM (
+             SELECT id, row_number() OVER newest AS number,
+               sum(octet_length(messages) + octet_length(body)) OVER newest AS bytes
+             FROM stored_completions WHERE user_id = ?1 WINDOW newest AS (
+               ORDER BY updated_at DESC, id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW))
+           WHERE number > ?2 OR number > 1 AND bytes > ?3)",
         user,
-        MOST - 1
+        MOST,
+        MOST_BYTES
     )
 }
 
@@ -105,36 +113,38 @@ pub(super) struct Filter<'a> {
     pub(super) model: Option<&'a str>,
     /// A JSON object of the pairs that their metadata must contain.
     pub(super) metadata: &'a str,
-    pub(super) limit: u32,
+    pub(super) is_newest_first: bool,
 }
 
 macro_rules! list {
     ($is_beyond:literal, $order:literal) => {
-        concat!(
-            "SELECT ",
-            completion!(),
-            " AS json FROM stored_completions WHERE user_id = ?1
-               AND (?2 IS NULL OR (created_at, id) ",
-            $is_beyond,
-            " ((SELECT created_at FROM stored_completions WHERE user_id = ?1 AND id = ?2), ?2))
-               AND (?3 IS NULL OR model = ?3)
-               AND NOT EXISTS (SELECT 1 FROM json_each(?4) w WHERE NOT EXISTS (
-                 SELECT 1 FROM json_each(metadata) m WHERE m.key = w.key AND m.value = w.value))
-             ORDER BY created_at ",
-            $order,
-            ", id ",
-            $order,
-            " LIMIT ?5"
+        page!(
+            rows: concat!(
+                "FROM stored_completions WHERE user_id = ?1
+                   AND (?2 IS NULL OR (created_at, id) ",
+                $is_beyond,
+                " ((SELECT created_at FROM stored_completions WHERE user_id = ?1 AND id = ?2), ?2))
+                   AND (?3 IS NULL OR model = ?3)
+                   AND NOT EXISTS (SELECT 1 FROM json_each(?5) w WHERE NOT EXISTS (
+                     SELECT 1 FROM json_each(metadata) m WHERE m.key = w.key AND m.value = w.value))
+                 ORDER BY created_at ",
+                $order,
+                ", id ",
+                $order
+            ),
+            key: "created_at || '.' || id",
+            json: completion!(),
+            bytes: "octet_length(body)"
         )
     };
 }
 
-/// One row for each completion, and one more if there are more than `limit`.
-pub(super) fn list(user: &str, filter: &Filter<'_>, is_newest_first: bool) -> Statement {
-    let Filter { after, model, metadata, limit } = filter;
+/// A page of completions.
+pub(super) fn list(user: &str, filter: &Filter<'_>, page: &Page) -> Statement {
+    let Filter { after, model, metadata, is_newest_first } = filter;
     match is_newest_first {
-        true => sql!(list!("<", "DESC"), user, *after, *model, *metadata, limit + 1),
-        false => sql!(list!(">", "ASC"), user, *after, *model, *metadata, limit + 1),
+        true => sql!(list!("<", "DESC"), user, *after, *model, page.limit, *metadata),
+        false => sql!(list!(">", "ASC"), user, *after, *model, page.limit, *metadata),
     }
 }
 
@@ -161,7 +171,7 @@ pub(super) fn delete(user: &str, id: &str) -> Statement {
     )
 }
 
-/// A conversation in the form of Polychat's list.
+/// A conversation in the form of the original client's list.
 macro_rules! conversation {
     () => {
         concat!(
@@ -195,7 +205,7 @@ pub(super) fn count(user: &str) -> Statement {
     sql!("SELECT CAST(count(*) AS TEXT) AS json FROM stored_completions WHERE user_id = ?1", user)
 }
 
-/// All of a conversation: [`super::polychat::Conversation`].
+/// All of a conversation: [`super::conversations::Conversation`].
 macro_rules! whole {
     () => {
         concat!(

@@ -34,6 +34,11 @@ impl Step {
         Self { tools, number: 1, has_text: false, usage: Usage::default(), first: None }
     }
 
+    /// Whether no model was asked before.
+    pub(in crate::gateway) fn is_first(&self) -> bool {
+        self.first.is_none()
+    }
+
     /// The step after this one, which had this answer.
     pub(super) fn next(&self, answer: &DialectResponse, reply: &Reply) -> Self {
         let is_text = |part: &Part| part.as_text().is_some_and(|text| !text.is_empty());
@@ -48,17 +53,7 @@ impl Step {
 
     /// The usage of this step and of those before.
     pub(super) fn total(&self, usage: &Usage) -> Usage {
-        let Usage { input, cache_read, cache_write, cache_write_long, output, reasoning, web_searches } =
-            self.usage;
-        Usage {
-            input: input.saturating_add(usage.input),
-            cache_read: cache_read.saturating_add(usage.cache_read),
-            cache_write: cache_write.saturating_add(usage.cache_write),
-            cache_write_long: cache_write_long.saturating_add(usage.cache_write_long),
-            output: output.saturating_add(usage.output),
-            reasoning: reasoning.saturating_add(usage.reasoning),
-            web_searches: web_searches.saturating_add(usage.web_searches),
-        }
+        self.usage.plus(usage)
     }
 
     /// The calls that the gateway runs before the next step. None ends the chat: the

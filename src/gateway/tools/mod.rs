@@ -11,11 +11,11 @@ use hatch_dialects::{
 };
 use serde_json::{Map, Value, json};
 
-use super::ledger::{Budgets, Outcome};
+use super::ledger::{Budgets, CallCost, Outcome};
 use crate::{
     error::Error,
     http::RequestContext,
-    models::KeyLimits,
+    models::{KeyLimits, Prompt},
     platform::response::Response,
     settings::{FromVars as _, Settings},
     store::Database,
@@ -86,6 +86,8 @@ static TOOLS: &[Tool] = &[
     },
 ];
 
+/// The name of the calls that are searches.
+const SEARCHES: &str = "tools/web_search";
 /// The most results of a search.
 const RESULTS: usize = 5;
 
@@ -185,15 +187,14 @@ impl Tool {
     ) -> Result<Value, Error> {
         let settings = &context.settings;
         let provider = Option::<Search>::of(settings)?.as_ref().ok_or_else(|| missing("SEARCH_PROVIDER"))?;
-        let user = context.caller.user()?;
-        let limits = KeyLimits::parse(user.gateway.as_deref())?;
-        let is_paid = matches!(provider, Search::Claude);
-        let entry = match is_paid {
-            true => {
-                let budgets = Budgets::of(user, &limits, settings);
-                Some(budgets.reserve(Some(search::MOST_MICRO_USD), Vec::new(), database).await?)
+        let limits = KeyLimits::parse(context.caller.user()?.gateway.as_deref())?;
+        let entry = match provider {
+            Search::Claude => {
+                let prompt = Prompt { model: SEARCHES, tokens: 0, micro_usd: search::LEAST_MICRO_USD };
+                let cost = CallCost { most_micro_usd: search::MOST_MICRO_USD, prompt };
+                Some(Budgets::of(&limits, context)?.reserve(Some(cost), Vec::new(), database).await?)
             }
-            false => None,
+            Search::Brave { .. } | Search::Google { .. } => None,
         };
         let found = search::search(provider, query, RESULTS, settings).await;
         let (cost_micro_usd, hits) = match found {
@@ -202,13 +203,8 @@ impl Tool {
         };
         if let Some(entry) = entry {
             let status = if hits.is_ok() { 200 } else { 502 };
-            let outcome = Outcome {
-                model: Some("tools/web_search"),
-                status,
-                attempts: 1,
-                cost_micro_usd,
-                ..Outcome::default()
-            };
+            let outcome =
+                Outcome { model: Some(SEARCHES), status, attempts: 1, cost_micro_usd, ..Outcome::default() };
             entry.close(outcome, Vec::new(), database).await;
         }
         let shown = |hit: &search::Hit| json!({ "title": hit.title, "url": hit.url, "snippet": hit.snippet });

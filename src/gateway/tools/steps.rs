@@ -16,7 +16,7 @@ use super::{
 use crate::{
     error::{Error, rfc3339},
     gateway::{
-        call::{self, StepAnswer, Whole},
+        call::{self, Begun, Whole},
         dialect, live,
         request::GatewayRequest,
         response,
@@ -69,8 +69,8 @@ pub(in crate::gateway) async fn answer(
         return chat.finish(first).await;
     }
     let (headers, reply) = match &first {
-        StepAnswer::Live { call, headers, .. } => (headers.clone(), call.reply.clone()),
-        StepAnswer::Whole(whole) => (whole.headers.clone(), whole.reply.clone()),
+        Begun::Live { call, headers, .. } => (headers.clone(), call.reply.clone()),
+        Begun::Whole(whole) => (whole.headers.clone(), whole.reply.clone()),
     };
     let (writer, body) = stream::channel()?;
     let response = response::with(Response::events(body), headers, &reply.request_id);
@@ -95,9 +95,8 @@ struct Chat {
 type Run = (ToolCall, ToolResult);
 
 impl Chat {
-    async fn ask(&mut self, is_live: bool) -> Result<StepAnswer, Error> {
-        let step = Some(self.step.clone());
-        call::step(&mut self.inbound, step, is_live, &self.context, &self.database).await
+    async fn ask(&mut self, is_live: bool) -> Result<Begun, Error> {
+        call::step(&mut self.inbound, self.step.clone(), is_live, &self.context, &self.database).await
     }
 
     /// Runs the tools that the model has called, and prepares the next step. Without
@@ -161,14 +160,15 @@ impl Chat {
         }
     }
 
-    /// Takes all steps, and then responds.
-    async fn finish(mut self, mut asked: StepAnswer) -> Result<Response, Error> {
+    /// Takes all steps, also if the client leaves, and then responds.
+    async fn finish(mut self, mut asked: Begun) -> Result<Response, Error> {
+        let _invocation = self.context.background.hold();
         let mut all = Vec::new();
         let (answer, reply, headers) = loop {
-            let StepAnswer::Whole(whole) = asked else {
+            let Begun::Whole(whole) = asked else {
                 return Err(Error::Internal("a whole answer arrived as a stream".to_owned()));
             };
-            let Whole { answer, reply, headers } = *whole;
+            let Whole { answer, reply, headers, .. } = *whole;
             let runs = self.run_tools(&answer, &reply).await;
             if runs.is_empty() {
                 // All steps are sent at once, as one stream that begins with a role.
@@ -189,7 +189,7 @@ impl Chat {
         runs: &[Run],
     ) -> Response {
         let is_stream = self.inbound.request.stream;
-        if !(self.inbound.ours.is_polychat && is_stream) {
+        if !(self.inbound.ours.is_for_original && is_stream) {
             return response::whole(answer, None, Dialect::Chat, is_stream, reply, headers);
         }
         let text = events(runs) + &stream_of(answer, Dialect::Chat, reply);
@@ -198,7 +198,7 @@ impl Chat {
     }
 
     /// Sends each step while it arrives. `reply` is that of the first step.
-    async fn stream(mut self, mut asked: StepAnswer, mut client: Writer, reply: Reply) {
+    async fn stream(mut self, mut asked: Begun, mut client: Writer, reply: Reply) {
         loop {
             let (left, answer) = self.send(asked, client).await;
             let runs = match &answer {
@@ -229,7 +229,7 @@ impl Chat {
     /// What a stream has between two steps. The comment, which clients skip, shows
     /// whether the client is still there before another model is paid.
     fn progress(&self, runs: &[Run]) -> String {
-        match self.inbound.ours.is_polychat {
+        match self.inbound.ours.is_for_original {
             true => events(runs),
             false => ": tools have run\n\n".to_owned(),
         }
@@ -237,12 +237,12 @@ impl Chat {
 
     /// Sends one step. Returns the client's end, unless the client has left, and the
     /// step's answer, if it is whole.
-    async fn send(&self, asked: StepAnswer, client: Writer) -> (Option<Writer>, Option<DialectResponse>) {
+    async fn send(&self, asked: Begun, client: Writer) -> (Option<Writer>, Option<DialectResponse>) {
         match asked {
-            StepAnswer::Live { stream, call, .. } => {
+            Begun::Live { stream, call, .. } => {
                 live::forward_step(*stream, client, *call, &self.database).await
             }
-            StepAnswer::Whole(whole) => {
+            Begun::Whole(whole) => {
                 let Whole { answer, reply, .. } = *whole;
                 let mut filter = self.step.filter(None);
                 let text = filtered_stream_of(&answer, Dialect::Chat, &reply, &mut filter);
@@ -261,7 +261,7 @@ async fn fail(client: Writer, error: &Error, reply: &Reply) {
     client.close().await;
 }
 
-/// Runs of tools in Polychat's events.
+/// Runs of tools in the original client's events.
 fn events(runs: &[Run]) -> String {
     runs.iter().map(|(call, result)| events_of(call, result)).collect()
 }

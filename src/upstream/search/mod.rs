@@ -15,6 +15,8 @@ use crate::settings::Settings;
 
 /// The most that a search by Claude costs, in micro-dollars: three searches and the tokens of their results.
 pub(crate) const MOST_MICRO_USD: i64 = 100_000;
+/// The least that it costs: one search, without the tokens.
+pub(crate) const LEAST_MICRO_USD: i64 = 10_000;
 /// The longest query: engines accept 400 characters and 50 words.
 const MOST_CHARS: usize = 300;
 const MOST_WORDS: usize = 40;

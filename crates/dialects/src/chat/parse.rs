@@ -337,7 +337,7 @@ fn part(f: &Fields<'_, '_>) -> Result<Part, Error> {
         "refusal" => Content::Refusal(f.need_string("refusal")?),
         "image_url" => image(f)?,
         "file" => file(&Fields::of(f.need("file")?, f.at().key("file"))?)?,
-        // Parts of Polychat's client.
+        // Parts of the original client.
         "document_url" => {
             let f = Fields::of(f.need("document_url")?, f.at().key("document_url"))?;
             let source = parse_media_url(&f.need_str("url")?, &f.at().key("url"))?;

@@ -1,4 +1,4 @@
-//! Encodes a stream for Polychat's own client: events with a `type`, each one line
+//! Encodes a stream for the original client: events with a `type`, each one line
 //! of data. Of several choices the client sees the first one.
 
 use std::collections::BTreeMap;
@@ -184,7 +184,7 @@ mod tests {
     fn events(upstream: &str, budget: Option<DailyBudget>) -> Vec<Value> {
         let body = br#"{"model":"m","messages":[{"role":"user","content":"Hi"}]}"#;
         let request = Dialect::Chat.parse_request(body, &InboundContext::default()).unwrap();
-        let reply = Reply { is_polychat: true, budget, ..Reply::new(&request, "1", 5) };
+        let reply = Reply { is_for_original: true, budget, ..Reply::new(&request, "1", 5) };
         let mut stream = Stream::new(Dialect::Chat, Dialect::Chat, &reply);
         let mut out = Vec::new();
         upstream.as_bytes().chunks(7).for_each(|piece| stream.push(piece, &mut out));
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_has_the_order_of_polychats_server() {
+    fn an_answer_has_the_order_of_the_original_server() {
         let call = json!([{ "index": 0, "id": "t1", "type": "function", "function": { "name": "f", "arguments": "{\"a\":1}" } }]);
         let upstream = [
             chunk(&json!({ "role": "assistant", "reasoning_content": "Hm" }), &Value::Null),

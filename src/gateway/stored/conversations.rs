@@ -1,4 +1,4 @@
-//! Stored conversations in the API of Polychat's client.
+//! Stored conversations in the API of the original client.
 
 use garde::Validate;
 use hatch_dialects::{

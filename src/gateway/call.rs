@@ -153,8 +153,8 @@ impl Call {
         inbound.request.warnings.iter().cloned().chain(found).collect()
     }
 
-    /// Asks for the answer. If it comes whole, its call is recorded, and the answer is
-    /// stored and cached; the stream of another one does that at its end.
+    /// Asks for the answer. If it comes whole, its call is recorded while the client gets it;
+    /// the stream of another one does that at its end.
     async fn proceed(
         mut self,
         inbound: &GatewayRequest,
@@ -169,6 +169,7 @@ impl Call {
             Err(unanswered) => return Err(self.entry.fail(unanswered, database).await),
         };
         let client = inbound.client;
+        let is_kept = self.place.is_some() || !matches!(self.keep, Keep::Nothing);
         let mut headers = response::headers(&answered, &self.warnings(inbound));
         if inbound.options.cache.is_some() {
             headers.push(("x-gateway-cache", "miss".to_owned()));
@@ -184,8 +185,21 @@ impl Call {
                     client == Dialect::Messages && answered.upstream == client && !self.guards.has_output();
                 let bytes = bytes.filter(|_| is_as_sent);
                 let watched = self.watch(&response, &mut headers, context, database).await;
-                self.close(&response, watched.as_ref().ok(), &answered, client, database).await;
-                Ok(Begun::Whole(Box::new(Whole { answer: watched?, bytes, reply: answered.reply, headers })))
+                let reply = answered.reply.clone();
+                let close = self.close(
+                    *response,
+                    watched.as_ref().ok().cloned(),
+                    answered,
+                    client,
+                    context.database()?,
+                );
+                if is_kept {
+                    // The client may ask for it as soon as it has the answer.
+                    close.await;
+                } else {
+                    context.background.run(close);
+                }
+                Ok(Begun::Whole(Box::new(Whole { answer: watched?, bytes, reply, headers })))
             }
         }
     }
@@ -194,13 +208,13 @@ impl Call {
     /// of it, which is stored and cached.
     async fn close(
         self,
-        response: &hatch_dialects::Response,
-        watched: Option<&hatch_dialects::Response>,
-        answered: &AnsweredCall,
+        response: hatch_dialects::Response,
+        watched: Option<hatch_dialects::Response>,
+        answered: AnsweredCall,
         client: Dialect,
-        database: &Database,
+        database: Database,
     ) {
-        if let (Some(place), Some(watched)) = (&self.place, watched) {
+        if let (Some(place), Some(watched)) = (&self.place, &watched) {
             place.put(watched, client, &answered.candidate, &answered.reply).await;
         }
         let outcome = Outcome::answered(
@@ -210,8 +224,8 @@ impl Call {
             response.usage,
             Usage { input: self.prompt_tokens, ..Usage::default() },
         );
-        let kept = self.keep.statements(&self.entry.user, watched, &answered.reply);
-        self.entry.close(outcome, kept, database).await;
+        let kept = self.keep.statements(&self.entry.user, watched.as_ref(), &answered.reply);
+        self.entry.close(outcome, kept, &database).await;
     }
 
     /// Applies the guardrails to a whole answer. The headers get a warning for

@@ -78,8 +78,8 @@ const FAST_READS: u32 = 4;
 const COUNTED_MS: i64 = 40;
 /// More reads in such a time keep the thread busy: 3 a millisecond.
 const MANY_READS: u32 = 120;
-/// With fewer, each read may wait for fewer bytes.
-const FEW_READS: u32 = 32;
+/// With fewer, each read may wait for half as many bytes, which makes about twice as many reads.
+const FEW_READS: u32 = MANY_READS / 2;
 /// What a read waits for first, once there are too many.
 const FIRST_BRAKE: u32 = 256;
 /// The most bytes a read waits for because of other streams: a slow one shows

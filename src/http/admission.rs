@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// This many requests may begin in one turn. Those that are done within it do not count.
-const MOST_IN_TURN: usize = 8;
+const MOST_IN_TURN: usize = 4;
 const MOST_QUEUED: usize = 256;
 /// A request that has queued for longer is refused.
 const MOST_WAIT_MS: i64 = 5_000;

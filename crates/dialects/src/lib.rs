@@ -53,6 +53,7 @@ pub mod request;
 pub mod response;
 mod responses;
 mod schema;
+mod shortcut;
 mod sse;
 mod stream;
 mod target;

@@ -6,6 +6,7 @@ use crate::{
     messages,
     response::Stop,
     responses,
+    shortcut::Shortcut,
     sse::{Frame, Splitter},
     tokens,
 };
@@ -16,6 +17,8 @@ use crate::{
 pub struct Stream {
     splitter: Splitter,
     translation: Translation,
+    /// For the pairs of dialects for which it is known to change nothing.
+    shortcut: Option<Shortcut>,
     meter: Meter,
     text: String,
 }
@@ -114,21 +117,32 @@ impl Stream {
             }
             _ => Translation::translate(upstream, client, reply, None),
         };
-        Self { splitter: Splitter::default(), translation, meter: Meter::default(), text: String::new() }
+        // A piece of text changes nothing in what these write of the next one.
+        let has_shortcut = matches!(translation, Translation::Chat(_))
+            || (upstream, client) == (Dialect::Chat, Dialect::Messages);
+        Self { shortcut: has_shortcut.then(Shortcut::default), ..Self::of(translation) }
+    }
+
+    fn of(translation: Translation) -> Self {
+        let (splitter, meter, text) = (Splitter::default(), Meter::default(), String::new());
+        Self { splitter, translation, shortcut: None, meter, text }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn without_shortcut(self) -> Self {
+        Self { shortcut: None, ..self }
     }
 
     /// Like [`Stream::new`], but also translates between equal dialects: for an upstream
     /// whose events only resemble the dialect.
     pub fn translated(upstream: Dialect, client: Dialect, reply: &Reply) -> Self {
-        let translation = Translation::translate(upstream, client, reply, None);
-        Self { splitter: Splitter::default(), translation, meter: Meter::default(), text: String::new() }
+        Self::of(Translation::translate(upstream, client, reply, None))
     }
 
     /// Like [`Stream::new`], but the client gets only what `filter` passes on.
     /// The meter counts everything that arrived.
     pub fn filtered(upstream: Dialect, client: Dialect, reply: &Reply, filter: Box<dyn Filter>) -> Self {
-        let translation = Translation::translate(upstream, client, reply, Some(filter));
-        Self { splitter: Splitter::default(), translation, meter: Meter::default(), text: String::new() }
+        Self::of(Translation::translate(upstream, client, reply, Some(filter)))
     }
 
     pub fn meter(&self) -> &Meter {
@@ -142,9 +156,9 @@ impl Stream {
 
     /// Takes the upstream's next bytes and appends their translation to `out`.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        let Self { splitter, translation, meter, text } = self;
+        let Self { splitter, translation, shortcut, meter, text } = self;
         text.clear();
-        let pushed = splitter.push(bytes, |frame| translation.frame(frame, meter, text, out));
+        let pushed = splitter.push(bytes, |frame| translation.frame(frame, shortcut, meter, text, out));
         if pushed.is_err() {
             self.fail(
                 Error::new(crate::Class::Upstream, "The model's provider sent an event that is too long"),
@@ -155,13 +169,13 @@ impl Stream {
 
     /// The upstream's stream has ended.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
-        let Self { splitter, translation, meter, text } = self;
+        let Self { splitter, translation, shortcut, meter, text } = self;
         text.clear();
         splitter.finish(|frame| {
             // A last event may lack its blank line, so it counts only if its
             // data is complete. The error for a truncated stream follows below.
             if crate::json::Raw::parse(frame.data.trim()).is_some() || frame.data.trim() == "[DONE]" {
-                translation.frame(frame, meter, text, out);
+                translation.frame(frame, shortcut, meter, text, out);
             }
         });
         if !self.is_over() {
@@ -195,15 +209,45 @@ impl Translation {
         }
     }
 
-    fn frame(&mut self, frame: Frame<'_>, meter: &mut Meter, text: &mut String, out: &mut Vec<u8>) {
+    fn frame(
+        &mut self,
+        frame: Frame<'_>,
+        shortcut: &mut Option<Shortcut>,
+        meter: &mut Meter,
+        text: &mut String,
+        out: &mut Vec<u8>,
+    ) {
         if meter.is_complete || meter.error.is_some() {
             return;
         }
-        let is_silent = frame.is_silent();
+        if let Self::Messages { decoder, request_id } = self {
+            pass_on(frame, decoder, request_id, meter, text, out);
+        } else if !frame.is_silent() {
+            self.rewrite(frame, shortcut, meter, text);
+        }
+        out.extend_from_slice(text.as_bytes());
+        text.clear();
+    }
+
+    fn rewrite(
+        &mut self,
+        frame: Frame<'_>,
+        shortcut: &mut Option<Shortcut>,
+        meter: &mut Meter,
+        text: &mut String,
+    ) {
+        if let Some(event) = shortcut.as_ref().and_then(|shortcut| shortcut.translate(frame, text)) {
+            return meter.event(&event);
+        }
+        let mut see = |event: &Event<'_>| {
+            meter.event(event);
+            if let Some(shortcut) = shortcut {
+                shortcut.see(event);
+            }
+        };
         match self {
-            Self::Translate { .. } | Self::Chat(_) | Self::Responses(_) if is_silent => {}
             Self::Translate { decoder, filter, funnel, encoder } => decoder.frame(frame, &mut |event| {
-                meter.event(&event);
+                see(&event);
                 let mut encode =
                     |event: Event<'_>| funnel.event(event, &mut |event| encoder.event(event, text));
                 match filter {
@@ -211,21 +255,13 @@ impl Translation {
                     None => encode(event),
                 }
             }),
-            Self::Chat(normalizer) => normalizer.frame(frame, text, &mut |event| meter.event(event)),
-            Self::Responses(normalizer) => normalizer.frame(frame, text, &mut |event| meter.event(event)),
-            Self::Messages { decoder, request_id } => {
-                let is_json = is_silent || crate::json::Raw::parse(frame.data).is_some();
-                if !is_silent {
-                    decoder.frame(frame, &mut |event| meter.event(&event));
-                }
-                match &meter.error {
-                    Some(error) if !is_json => write_error(error, request_id, text),
-                    _ => out.extend_from_slice(frame.raw),
-                }
-            }
+            Self::Chat(normalizer) => normalizer.frame(frame, text, &mut see),
+            Self::Responses(normalizer) => normalizer.frame(frame, text, &mut see),
+            Self::Messages { .. } => {}
         }
-        out.extend_from_slice(text.as_bytes());
-        text.clear();
+        if let Some(shortcut) = shortcut {
+            shortcut.learn(frame, text);
+        }
     }
 
     /// Ends a stream whose last event is missing, with the gateway's error if
@@ -272,6 +308,26 @@ impl Translation {
                 }
             }
         }
+    }
+}
+
+/// Passes an event of Anthropic's on byte for byte.
+fn pass_on(
+    frame: Frame<'_>,
+    decoder: &mut messages::decode::Decoder,
+    request_id: &str,
+    meter: &mut Meter,
+    text: &mut String,
+    out: &mut Vec<u8>,
+) {
+    let is_silent = frame.is_silent();
+    let is_json = is_silent || crate::json::Raw::parse(frame.data).is_some();
+    if !is_silent {
+        decoder.frame(frame, &mut |event| meter.event(&event));
+    }
+    match &meter.error {
+        Some(error) if !is_json => write_error(error, request_id, text),
+        _ => out.extend_from_slice(frame.raw),
     }
 }
 

@@ -23,7 +23,7 @@ impl Seal for Marked {
     }
 }
 
-fn reply() -> Reply {
+pub(crate) fn reply() -> Reply {
     Reply {
         id: "1".to_owned(),
         created: 7,

@@ -344,7 +344,7 @@ pub(super) fn keep(inbound: &GatewayRequest, guards: &Guards) -> Keep {
     }
 }
 
-/// A whole answer before it is sent. Its call is recorded.
+/// A whole answer before it is sent. Its call is recorded, or that has begun.
 #[derive(Debug)]
 pub(super) struct Whole {
     pub(super) answer: hatch_dialects::Response,

@@ -1,5 +1,5 @@
-//! A shortcut for chunks of a stream that differ only in their text: parsing one
-//! and writing it again costs ten times as much as comparing it with the last one.
+//! A shortcut for chunks of a stream that differ only in their text: each is
+//! compared with the last one instead of being parsed and written again.
 
 use std::borrow::Cow;
 

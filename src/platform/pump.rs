@@ -78,8 +78,11 @@ const FAST_READS: u32 = 4;
 const COUNTED_MS: i64 = 40;
 /// More reads in such a time keep the thread busy: 3 a millisecond.
 const MANY_READS: u32 = 120;
-/// With fewer, each read may wait for half as many bytes, which makes about twice as many reads.
-const FEW_READS: u32 = MANY_READS / 2;
+/// With fewer, each read may wait for half as many bytes.
+const FEW_READS: u32 = 32;
+/// With fewer, a read that waits for [`FIRST_BRAKE`] need not wait: of small pieces it takes two at
+/// a time, so there will be about twice as many reads.
+const CALM_READS: u32 = MANY_READS / 2;
 /// What a read waits for first, once there are too many.
 const FIRST_BRAKE: u32 = 256;
 /// The most bytes a read waits for because of other streams: a slow one shows
@@ -391,7 +394,7 @@ impl Traffic {
         let least = match reads {
             reads if reads > i64::from(MANY_READS) => (self.least * 2).clamp(FIRST_BRAKE, MOST_BRAKE),
             reads if reads < i64::from(FEW_READS) && self.least > FIRST_BRAKE => self.least / 2,
-            reads if reads < i64::from(FEW_READS) => 1,
+            reads if reads < i64::from(CALM_READS) && self.least <= FIRST_BRAKE => 1,
             _ => self.least,
         };
         Self { since_ms: now, reads: 1, least }

@@ -13,7 +13,10 @@ use crate::{
 };
 
 /// This many requests may begin in one turn. Those that are done within it do not count.
-const MOST_IN_TURN: usize = 4;
+const MOST_IN_TURN: usize = 32;
+/// With more in the queue than [`CROWD`], so many may.
+const FEW_IN_TURN: usize = 4;
+const CROWD: usize = 16;
 const MOST_QUEUED: usize = 256;
 /// A request that has queued for longer is refused.
 const MOST_WAIT_MS: i64 = 5_000;
@@ -113,13 +116,14 @@ impl Queue {
             self.tickets.remove(place);
             return Decision::Refuse;
         }
+        let room = if self.tickets.len() > CROWD { FEW_IN_TURN } else { MOST_IN_TURN };
         // Those before it may all begin in this turn too.
-        if place + self.begun < MOST_IN_TURN {
+        if place + self.begun < room {
             self.tickets.remove(place);
             self.begun += 1;
             return Decision::Begin;
         }
-        Decision::Wait((1 + place / MOST_IN_TURN * TURN_MS) as u64)
+        Decision::Wait((1 + place / FEW_IN_TURN * TURN_MS) as u64)
     }
 
     /// A request is done that has begun in `turn`.
@@ -144,14 +148,25 @@ mod tests {
     }
 
     #[test]
-    fn a_few_requests_begin_in_each_turn_in_the_order_of_arrival() {
+    fn of_a_crowd_a_few_begin_in_each_turn_in_the_order_of_arrival() {
         let mut queue = Queue::EMPTY;
-        let tickets = fill(&mut queue, 10);
+        let tickets = fill(&mut queue, 30);
         assert_eq!(begun(&mut queue, &tickets, None), [0, 1, 2, 3]);
         assert_eq!(begun(&mut queue, &tickets, None), [0_u64; 0], "the same turn");
         let backwards: Vec<_> = tickets.iter().rev().copied().collect();
         assert_eq!(begun(&mut queue, &backwards, Some(0)), [7, 6, 5, 4]);
-        assert_eq!(begun(&mut queue, &tickets, Some(1)), [8, 9]);
+        assert_eq!(begun(&mut queue, &tickets, Some(1)), [8, 9, 10, 11]);
+    }
+
+    #[test]
+    fn requests_that_are_no_crowd_begin_at_once() {
+        let mut queue = Queue::EMPTY;
+        for number in 0..MOST_IN_TURN as u64 {
+            let tickets = fill(&mut queue, 1);
+            assert_eq!(begun(&mut queue, &tickets, None), [number]);
+        }
+        let tickets = fill(&mut queue, 1);
+        assert_eq!(begun(&mut queue, &tickets, None), [0_u64; 0]);
     }
 
     #[test]
@@ -167,7 +182,7 @@ mod tests {
     #[test]
     fn a_request_that_began_in_an_earlier_turn_makes_no_room_in_this_one() {
         let mut queue = Queue::EMPTY;
-        let tickets = fill(&mut queue, 48);
+        let tickets = fill(&mut queue, 60);
         begun(&mut queue, &tickets, None);
         begun(&mut queue, &tickets, Some(0));
         queue.leave(0);

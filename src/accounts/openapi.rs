@@ -240,7 +240,7 @@ fn methods() -> Operation {
 fn send_code() -> Operation {
     let route = "POST /auth/stack/codes";
     at_stack_auth(Operation::new(route, "accounts.send_code", "Have Stack Auth send a code to sign in by"))
-        .about("The mail has a link too, to the page that asks, with all of the code in its query. Five mails a minute for each recipient, and for each address that asks.")
+        .about("The mail has a link too, to the page that asks, with all of the code in its query. In production a recipient gets at most five mails a minute, and an address may ask for as many.")
         .body::<NewSignInCode>(json!({ "email": "ada@example.com" }))
         .answers(DocumentedResponse::new(200, "It is on its way.").json(SentCode { nonce: "l5b2…" }))
         .fails(stack_auth::not_configured())

@@ -188,7 +188,7 @@ impl Call {
                 let reply = answered.reply.clone();
                 let close = self.close(
                     *response,
-                    watched.as_ref().ok().cloned(),
+                    watched.as_ref().ok().filter(|_| is_kept).cloned(),
                     answered,
                     client,
                     context.database()?,

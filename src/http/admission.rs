@@ -27,23 +27,23 @@ thread_local! {
     static QUEUE: RefCell<Queue> = const { RefCell::new(Queue::EMPTY) };
 }
 
-/// Waits until the request may begin.
+/// Waits until a request that arrived at `arrived` may begin.
 ///
 /// # Errors
 /// [`Error::Unavailable`] when the queue is full, or the request has queued for five seconds.
-pub(super) async fn admit() -> Result<Admitted, Error> {
+pub(super) async fn admit(arrived: i64) -> Result<Admitted, Error> {
     let refused = || Error::Unavailable(Service::Everything, String::new());
-    let ticket = QUEUE.with_borrow_mut(|queue| queue.enter(now_ms())).ok_or_else(refused)?;
-    let mut slept_in = None;
+    let ticket = QUEUE.with_borrow_mut(|queue| queue.enter(arrived)).ok_or_else(refused)?;
+    let (mut slept_in, mut now) = (None, arrived);
     loop {
         let (decision, turn) =
-            QUEUE.with_borrow_mut(|queue| (queue.decide(ticket, slept_in, now_ms()), queue.turn));
+            QUEUE.with_borrow_mut(|queue| (queue.decide(ticket, slept_in, now), queue.turn));
         match decision {
             Decision::Begin => return Ok(Admitted { turn }),
             Decision::Refuse => return Err(refused()),
             Decision::Wait(ms) => sleep(ms).await,
         }
-        slept_in = Some(turn);
+        (slept_in, now) = (Some(turn), now_ms());
     }
 }
 

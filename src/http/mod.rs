@@ -217,7 +217,7 @@ async fn handle(
     cors.refuse_foreign_write(&request, settings)?;
     let is_health = route.pattern == "/health";
     // A health check is answered even if there is too much to do.
-    let _admitted = if is_health { None } else { Some(admission::admit().await?) };
+    let _admitted = if is_health { None } else { Some(admission::admit(record.started).await?) };
     if store::is_overrun() && !is_health {
         return Err(Error::Unavailable(Service::Everything, String::new()));
     }

@@ -165,17 +165,17 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Operator POST "/payments/payouts" => payments::close;
     }
     gateway::dialect::ANTHROPIC {
-        Scope(Gateway) POST "/v1/messages" => gateway::messages, large;
+        Scope(Gateway) POST "/v1/messages" => gateway::messages [gateway::account_of_token], large;
         Scope(Gateway) POST "/v1/messages/count_tokens" => gateway::count_tokens, large;
     }
     gateway::dialect::OPENAI {
-        Scope(Gateway) POST "/v1/chat/completions" => gateway::chat, large;
+        Scope(Gateway) POST "/v1/chat/completions" => gateway::chat [gateway::account_of_token], large;
         Scope(Gateway) GET "/v1/chat/completions" => stored::openai::list;
         Scope(Gateway) GET "/v1/chat/completions/{id}" => stored::openai::show;
         Scope(Gateway) POST "/v1/chat/completions/{id}" => stored::openai::update;
         Scope(Gateway) DELETE "/v1/chat/completions/{id}" => stored::openai::delete;
         Scope(Gateway) GET "/v1/chat/completions/{id}/messages" => stored::openai::messages;
-        Scope(Gateway) POST "/chat/completions" => gateway::chat, large;
+        Scope(Gateway) POST "/chat/completions" => gateway::chat [gateway::account_of_token], large;
         Scope(Gateway) GET "/chat/completions" => stored::conversations::list;
         Scope(Gateway) DELETE "/chat/completions" => stored::conversations::delete_all;
         Scope(Gateway) GET "/chat/completions/{id}" => stored::conversations::show;
@@ -187,16 +187,16 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Scope(Gateway) POST "/chat/completions/{id}/feedback" => stored::conversations::feedback;
         Scope(Gateway) POST "/chat/completions/{id}/check" => stored::conversations::check;
         Public GET "/chat/shared/{share_id}" => stored::conversations::shared;
-        Scope(Gateway) POST "/v1/responses" => gateway::responses, large;
+        Scope(Gateway) POST "/v1/responses" => gateway::responses [gateway::account_of_token], large;
         Scope(Gateway) GET "/v1/responses/{id}" => gateway::stored_responses::show;
         Scope(Gateway) DELETE "/v1/responses/{id}" => gateway::stored_responses::delete;
-        Scope(Gateway) POST "/v1/completions" => gateway::completions::create, large;
-        Scope(Gateway) POST "/v1/embeddings" => gateway::embeddings::create, large;
-        Scope(Gateway) POST "/v1/moderations" => gateway::moderations::create, large;
-        Scope(Gateway) GET "/v1/models" => gateway::models::list;
-        Scope(Gateway) GET "/v1/models/{*id}" => gateway::models::show;
-        Scope(Gateway) GET "/models" => gateway::models::map;
-        Scope(Gateway) GET "/models/{*id}" => gateway::models::show;
+        Scope(Gateway) POST "/v1/completions" => gateway::completions::create [gateway::account_of_token], large;
+        Scope(Gateway) POST "/v1/embeddings" => gateway::embeddings::create [gateway::account_of_token], large;
+        Scope(Gateway) POST "/v1/moderations" => gateway::moderations::create [gateway::account_of_token], large;
+        Scope(Gateway) GET "/v1/models" => gateway::models::list [gateway::account_of_token];
+        Scope(Gateway) GET "/v1/models/{*id}" => gateway::models::show [gateway::account_of_token];
+        Scope(Gateway) GET "/models" => gateway::models::map [gateway::account_of_token];
+        Scope(Gateway) GET "/models/{*id}" => gateway::models::show [gateway::account_of_token];
         Scope(Gateway) GET "/v1/usage" => gateway::usage::show;
         Scope(Gateway) GET "/v1/guardrails" => gateway::guardrails::show;
         Scope(Gateway) PUT "/v1/guardrails" => gateway::guardrails::put;

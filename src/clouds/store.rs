@@ -116,12 +116,21 @@ pub(crate) fn forget(user: &str, target: &str) -> Statement {
     sql!("DELETE FROM cloud_credentials WHERE user_id = ?1 AND cloud = ?2", user, target)
 }
 
-/// All of a user's stored credentials: each target with its sealed text.
+/// Selects all of a user's stored credentials as one list: each target with its sealed text.
+macro_rules! sealed_list {
+    ($user:expr) => {
+        concat!(
+            "SELECT json_group_array(json_object('target', cloud, 'sealed', sealed)) AS json
+             FROM cloud_credentials WHERE user_id = ",
+            $user
+        )
+    };
+}
+pub(crate) use sealed_list;
+
+/// All of a user's stored credentials, as one list.
 pub(crate) fn all_sealed(user: &str) -> Statement {
-    sql!(
-        "SELECT json_object('target', cloud, 'sealed', sealed) AS json FROM cloud_credentials WHERE user_id = ?1",
-        user
-    )
+    sql!(sealed_list!("?1"), user)
 }
 
 shape! {

@@ -8,19 +8,19 @@ use hatch_dialects::{
 use hatch_guardrails::Policy;
 
 use super::{
+    account::Account,
     cache::{CacheSlot, CachedAnswer},
     guard::Guards,
     ledger::{Budgets, CallCost, Entry, Outcome},
     live::{self, StreamingCall},
     moderate,
     request::{GatewayRequest, Options},
-    response, store, stored,
+    response, stored,
     stored_responses::{self, Keep},
     thoughts::ReasoningSeal,
     tools::join::Step,
 };
 use crate::{
-    clouds,
     error::Error,
     http::RequestContext,
     models::{
@@ -75,10 +75,9 @@ impl Call {
         let limits = KeyLimits::parse(user.gateway.as_deref())?;
         let (providers, catalogue) = (Providers::of(settings)?, Catalogue::of(settings, database).await?);
         let prompt_tokens = estimate_prompt(request).saturating_add(options.other_tokens);
-        let [policy, keys] =
-            database.batch([store::policy(&user.id), clouds::store::all_sealed(&user.id)]).await?;
-        let guards = guards_of(policy.first::<Policy>()?.as_ref(), limits.guardrails.as_ref())?;
-        let keys = Keys::new(options.provider_key.as_deref(), keys.read()?, &user.id, settings);
+        let account = Account::of(context).await?;
+        let guards = guards_of(account.policy.as_ref(), limits.guardrails.as_ref())?;
+        let keys = account.keys(context)?;
         let allowed = limits.models.as_deref();
         let query = RouteQuery { names, preference: options.preference, prompt_tokens, allowed, keys: &keys };
         let mut candidates = models::candidates(&query, request, &catalogue, providers)?;
@@ -395,8 +394,8 @@ pub(super) async fn step(
 pub(super) async fn guards(context: &RequestContext) -> Result<Guards, Error> {
     let user = context.caller.user()?;
     let limits = KeyLimits::parse(user.gateway.as_deref())?;
-    let policy: Option<Policy> = context.database()?.query(store::policy(&user.id)).await?.first()?;
-    guards_of(policy.as_ref(), limits.guardrails.as_ref())
+    let account = Account::of(context).await?;
+    guards_of(account.policy.as_ref(), limits.guardrails.as_ref())
 }
 
 /// Keeps only the first provider's models: a key in the header is for that one.

@@ -8,6 +8,7 @@
 //! runs tools here, stored/ and stored_responses.rs store answers for their
 //! users. ledger.rs records the call and gives back what was not spent.
 
+mod account;
 mod cache;
 mod call;
 pub(crate) mod completions;
@@ -34,7 +35,7 @@ pub(crate) mod usage;
 
 #[cfg(test)]
 pub(crate) use store::ExportedCall;
-pub(crate) use store::OWNED;
+pub(crate) use store::{OWNED, account_of_token};
 
 use hatch_dialects::{Dialect, Version, count_body, estimate_prompt};
 use worker::Env;

@@ -11,11 +11,11 @@ use hatch_dialects::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::account::Account;
 use crate::{
-    clouds,
     error::{Error, rfc3339},
     http::{RequestContext, body},
-    models::{Above, Catalogue, KeyLimits, Keys, Model, Prices, Providers, catalogue, is_allowed, resolve},
+    models::{Above, Catalogue, KeyLimits, Model, Prices, Providers, catalogue, is_allowed, resolve},
     platform::{clock::now_ms, response::Response},
     settings::FromVars as _,
 };
@@ -46,7 +46,7 @@ pub(crate) async fn map(context: RequestContext) -> Result<Response, Error> {
 /// The models that the caller may ask.
 async fn available(context: &RequestContext) -> Result<Vec<Model>, Error> {
     let limits = KeyLimits::parse(context.caller.user()?.gateway.as_deref())?;
-    let keys = keys(context).await?;
+    let keys = Account::of(context).await?.keys(context)?;
     let providers = Providers::of(&context.settings)?;
     let catalogue = Catalogue::of(&context.settings, &context.database()?).await?;
     let is_available = |model: &&Model| {
@@ -87,20 +87,9 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     let is_anthropic = speaks_anthropic(&context)?;
     let providers = Providers::of(&context.settings)?;
     let catalogue = Catalogue::of(&context.settings, &context.database()?).await?;
-    let name = context.param("id");
-    let model = Listed {
-        id: name.to_owned(),
-        ..listed(&resolve(name, &catalogue, providers, &keys(&context).await?)?.model)
-    };
+    let (name, keys) = (context.param("id"), Account::of(&context).await?.keys(&context)?);
+    let model = Listed { id: name.to_owned(), ..listed(&resolve(name, &catalogue, providers, &keys)?.model) };
     Ok(Response::json(200, if is_anthropic { anthropic_model(&model) } else { openai_model(&model) }))
-}
-
-/// The caller's own keys of providers.
-pub(super) async fn keys(context: &RequestContext) -> Result<Keys, Error> {
-    let user = context.caller.user_id()?;
-    let rows = context.database()?.query(clouds::store::all_sealed(user)).await?;
-    let for_request = context.request.header("x-provider-key");
-    Ok(Keys::new(for_request.as_deref(), rows.read()?, user, &context.settings))
 }
 
 /// Whether the client is one of Anthropic's. Only those send its version.

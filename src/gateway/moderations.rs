@@ -7,7 +7,7 @@ use hatch_dialects::{
 };
 use serde_json::json;
 
-use super::{call::Call, ledger::Outcome, moderate, request::Options, response};
+use super::{account::Account, call::Call, ledger::Outcome, moderate, request::Options, response};
 use crate::{
     error::Error,
     http::{RequestContext, body},
@@ -25,7 +25,10 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     options.other_tokens = estimate(moderation.input.as_str());
     let model = match &moderation.model {
         Some(model) => model.clone(),
-        None => moderate::default_model(&super::models::keys(&context).await?, &context, &database).await?,
+        None => {
+            moderate::default_model(&Account::of(&context).await?.keys(&context)?, &context, &database)
+                .await?
+        }
     };
     // Guardrails do not check this text: the moderation model must see all of it.
     let mut request = Request { model: model.clone(), ..Request::default() };

@@ -4,6 +4,7 @@ use super::{dynamic_apps::store as dynamic_apps, stored::store as stored};
 #[cfg(test)]
 use crate::openapi::{Count, Id, Time};
 use crate::{
+    clouds, identity,
     models::{buckets, budgets, reservations::release},
     store::{
         Statement,
@@ -245,6 +246,28 @@ pub(super) fn usage(user: &str, from: &str, to: &str, by: [bool; 3], key: Option
         by_key,
         key
     )
+}
+
+/// Selects the [`Account`](super::account::Account) of the only row of a table with the column `user_id`.
+macro_rules! account {
+    ($owner:expr) => {
+        concat!(
+            "SELECT json_object('policy', (SELECT json(policy) FROM guardrails WHERE user_id = owner.user_id), 'keys', json((",
+            clouds::store::sealed_list!("owner.user_id"),
+            "))) AS json FROM ",
+            $owner,
+            " owner"
+        )
+    };
+}
+
+pub(super) fn account(user: &str) -> Statement {
+    sql!(account!("(SELECT ?1 AS user_id)"), user)
+}
+
+/// [`account`] of the owner of a token.
+pub(crate) fn account_of_token(hash: &str) -> Statement {
+    sql!(account!(identity::store::owner!()), hash)
 }
 
 /// A user's guardrails, as JSON text.

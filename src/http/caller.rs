@@ -7,9 +7,10 @@ use worker::Env;
 use crate::settings::FromVars as _;
 use crate::{
     error::Error,
-    identity::{self, Credential, LOCAL_DEVELOPER, Principal, Scope, User},
+    identity::{self, Authenticated, Credential, LOCAL_DEVELOPER, OfOwner, Principal, Scope, User},
     platform::{background::Background, request::InboundRequest},
     settings::Settings,
+    store::Rows,
 };
 
 /// Who may use a route.
@@ -74,28 +75,33 @@ impl Caller {
     }
 }
 
-/// The caller of `request`. A wrong credential is refused everywhere, also on public routes.
+/// The caller of `request`, with the rows of `of_owner` if their credential
+/// was looked up. A wrong credential is refused everywhere, also on public routes.
 ///
 /// # Errors
 /// As [`identity::authenticate`].
 pub(crate) async fn identify(
     request: &InboundRequest,
+    of_owner: Option<OfOwner>,
     settings: &Settings,
     env: &Env,
     background: &Background,
-) -> Result<Caller, Error> {
+) -> Result<(Caller, Option<Rows>), Error> {
     let Some(credential) = request.credential() else {
         let is_here = settings.is_development() && is_local(request.host(), settings);
-        return Ok(if is_here { Caller::User(User::local_developer()) } else { Caller::Anonymous });
+        return Ok((if is_here { Caller::User(User::local_developer()) } else { Caller::Anonymous }, None));
     };
     let (token, access) = (bearer(credential), identity::Access::of(settings)?);
     if access.admin_token.as_ref().is_some_and(|admin| same(admin.as_bytes(), token.as_bytes())) {
-        return Ok(Caller::Operator);
+        return Ok((Caller::Operator, None));
     }
-    Ok(match identity::authenticate(token, settings, env, background).await? {
+    let Authenticated { principal, of_owner } =
+        identity::authenticate(token, of_owner, settings, env, background).await?;
+    let caller = match principal {
         Principal::User(user) => Caller::User(user),
         Principal::Machine(wallet) => Caller::Machine { wallet },
-    })
+    };
+    Ok((caller, of_owner))
 }
 
 /// Checks that this caller may use a route with this access rule.

@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     platform::{background::Background, clock::now_ms, random, request::InboundRequest},
     settings::Settings,
-    store::{Database, Statement},
+    store::{Database, Rows, Statement},
 };
 
 /// What a handler receives: the request, its caller, and the Worker's environment.
@@ -18,6 +18,9 @@ use crate::{
 pub(crate) struct RequestContext {
     pub(crate) request: Rc<InboundRequest>,
     pub(crate) caller: Caller,
+    /// The rows of the route's statement about the caller, if it ran with the lookup of their
+    /// credential.
+    pub(crate) of_owner: Option<Rows>,
     pub(crate) settings: Rc<Settings>,
     pub(crate) env: Env,
     pub(crate) background: Background,

@@ -222,11 +222,12 @@ async fn handle(
         return Err(Error::Unavailable(Service::Everything, String::new()));
     }
     rate::count_address(&request, route, settings, &env).await?;
-    let caller = match caller::identify(&request, settings, &env, &background).await {
-        // A health check does not depend on authentication.
-        Err(Error::Unavailable(..)) if is_health => Caller::Anonymous,
-        identified => identified?,
-    };
+    let (caller, of_owner) =
+        match caller::identify(&request, route.of_owner, settings, &env, &background).await {
+            // A health check does not depend on authentication.
+            Err(Error::Unavailable(..)) if is_health => (Caller::Anonymous, None),
+            identified => identified?,
+        };
     record.auth_ms = now_ms() - record.started;
     record.caller = Some(caller.clone());
     caller::admit(&caller, route.access, settings)?;
@@ -234,6 +235,7 @@ async fn handle(
     let context = RequestContext {
         request,
         caller,
+        of_owner,
         settings: settings.clone(),
         env,
         background,

@@ -22,7 +22,7 @@ use crate::{
         log,
     },
     settings::{FromVars as _, Settings},
-    store::Database,
+    store::{Database, Rows, Statement},
 };
 
 /// The id of the one user of a development Worker without sign-in.
@@ -107,6 +107,24 @@ pub(crate) enum Principal {
     Machine(String),
 }
 
+/// Makes a statement about the owner of the token with this hash
+/// ([`owner!`](super::store::owner)). It runs in the round trip that looks the token up.
+pub(crate) type OfOwner = fn(hash: &str) -> Statement;
+
+/// The result of [`authenticate`].
+#[derive(Debug)]
+pub(crate) struct Authenticated {
+    pub(crate) principal: Principal,
+    /// The rows of the statement about the owner, if the credential was looked up with one.
+    pub(crate) of_owner: Option<Rows>,
+}
+
+impl From<Principal> for Authenticated {
+    fn from(principal: Principal) -> Self {
+        Self { principal, of_owner: None }
+    }
+}
+
 /// Authenticates `credential`: an API key, a session, a machine's token, or an
 /// access token of Stack Auth.
 ///
@@ -115,20 +133,22 @@ pub(crate) enum Principal {
 /// that cannot be checked now.
 pub(crate) async fn authenticate(
     credential: &str,
+    of_owner: Option<OfOwner>,
     settings: &Settings,
     env: &Env,
     background: &Background,
-) -> Result<Principal, Error> {
+) -> Result<Authenticated, Error> {
     match Token::parse(credential) {
         Ok(token) if token.kind() == TokenKind::Worker => {
             let machine =
                 Database::open(env)?.query(store::machine(&token.hash())).await?.first::<store::Machine>()?;
-            machine.map(|machine| Principal::Machine(machine.wallet)).ok_or(NOT_VALID)
+            machine.map(|machine| Principal::Machine(machine.wallet).into()).ok_or(NOT_VALID)
         }
-        Ok(token) => by_token(&token, settings, env, background).await.map(Principal::User),
+        Ok(token) => by_token(&token, of_owner, settings, env, background).await,
         Err(TokenError::Prefix) => match &Access::of(settings)?.stack_auth {
             Some(stack) => {
-                by_stack_auth(credential, stack, settings, &Database::open(env)?).await.map(Principal::User)
+                let user = by_stack_auth(credential, stack, settings, &Database::open(env)?).await?;
+                Ok(Principal::User(user).into())
             }
             None => Err(NOT_VALID),
         },
@@ -140,10 +160,11 @@ const NOT_VALID: Error = Error::InvalidToken(Cow::Borrowed("The credential is no
 
 async fn by_token(
     token: &Token,
+    of_owner: Option<OfOwner>,
     settings: &Settings,
     env: &Env,
     background: &Background,
-) -> Result<User, Error> {
+) -> Result<Authenticated, Error> {
     let lookup = match token.kind() {
         TokenKind::Session => store::grant_of_session(&token.hash()),
         TokenKind::ApiKey | TokenKind::Worker => {
@@ -151,8 +172,14 @@ async fn by_token(
         }
     };
     let database = Database::open(env)?;
-    let grant: Option<store::Grant> = database.query(lookup).await?.first()?;
-    let grant = grant.ok_or(NOT_VALID)?;
+    let (grant, of_owner) = match of_owner {
+        None => (database.query(lookup).await?, None),
+        Some(of_owner) => {
+            let [grant, rows] = database.batch([lookup, of_owner(&token.hash())]).await?;
+            (grant, Some(rows))
+        }
+    };
+    let grant: store::Grant = grant.first()?.ok_or(NOT_VALID)?;
     let now = now_ms();
     grant
         .validity()
@@ -160,21 +187,17 @@ async fn by_token(
         .map_err(|lapsed| Error::InvalidToken(lapsed_detail(token.kind(), lapsed).into()))?;
     let is_staff = Access::of(settings)?.is_staff(grant.email.as_deref());
     let Some(scopes) = grant.scopes else {
-        let credential = Credential::Session(grant.id);
-        return Ok(User::person(grant.user_id, credential, is_staff));
+        let user = User::person(grant.user_id, Credential::Session(grant.id), is_staff);
+        return Ok(Authenticated { principal: Principal::User(user), of_owner });
     };
     if token::is_last_used_due(grant.last_used_at, now) {
         let note = store::note_use(&grant.id, grant.last_used_at, now);
         // A use that could not be recorded is no reason to refuse the request.
         background.run(async move { drop(database.query(note).await) });
     }
-    Ok(User {
-        id: grant.user_id,
-        credential: Credential::Key(grant.id),
-        scopes,
-        gateway: grant.gateway,
-        is_staff,
-    })
+    let (id, credential) = (grant.user_id, Credential::Key(grant.id));
+    let user = User { id, credential, scopes, gateway: grant.gateway, is_staff };
+    Ok(Authenticated { principal: Principal::User(user), of_owner })
 }
 
 fn lapsed_detail(kind: TokenKind, lapsed: Lapsed) -> &'static str {

@@ -18,7 +18,9 @@ pub(crate) mod wallet;
 pub(crate) use self::authenticate::unavailable;
 pub(crate) use self::quotas::OWNED;
 pub(crate) use self::{
-    authenticate::{Credential, LOCAL_DEVELOPER, Principal, User, authenticate, by_stack_token},
+    authenticate::{
+        Authenticated, Credential, LOCAL_DEVELOPER, OfOwner, Principal, User, authenticate, by_stack_token,
+    },
     scopes::{Scope, Scopes},
     settings::{Access, DailyLimits, WalletChains},
     wallet::wallet_of,

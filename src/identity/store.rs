@@ -43,6 +43,14 @@ pub(crate) fn grant_of_key(hash: &str, rowless: Option<&str>) -> Statement {
     )
 }
 
+/// The owner of the token whose hash is `?1`, as a table with the one column `user_id`.
+macro_rules! owner {
+    () => {
+        "(SELECT user_id FROM api_keys WHERE hash = ?1 UNION ALL SELECT user_id FROM sessions WHERE hash = ?1)"
+    };
+}
+pub(crate) use owner;
+
 pub(crate) fn grant_of_session(hash: &str) -> Statement {
     sql!(
         "SELECT json_object('id', s.id, 'userId', s.user_id, 'email', u.email,

@@ -18,7 +18,7 @@ use crate::{
 
 /// The row of a stored key.
 #[derive(Deserialize)]
-pub(crate) struct Sealed {
+pub(crate) struct SealedKey {
     target: String,
     sealed: String,
 }
@@ -29,7 +29,7 @@ pub(crate) struct Sealed {
 pub(crate) struct Keys {
     /// A key for this request only, which then asks only one provider.
     for_request: Option<String>,
-    kept: Vec<Sealed>,
+    kept: Vec<SealedKey>,
     user: String,
     /// None without `SEALING_KEY`.
     sealing_key: Option<sealing::Key>,
@@ -38,7 +38,7 @@ pub(crate) struct Keys {
 impl Keys {
     pub(crate) fn new(
         for_request: Option<&str>,
-        mut kept: Vec<Sealed>,
+        mut kept: Vec<SealedKey>,
         user: &str,
         settings: &Settings,
     ) -> Self {
@@ -58,8 +58,8 @@ impl Keys {
         settings: &Settings,
         database: &Database,
     ) -> Result<Self, error::Error> {
-        let kept = database.query(clouds::store::all_sealed(user)).await?.read()?;
-        Ok(Self::new(None, kept, user, settings))
+        let kept: Option<Vec<SealedKey>> = database.query(clouds::store::all_sealed(user)).await?.first()?;
+        Ok(Self::new(None, kept.unwrap_or_default(), user, settings))
     }
 
     /// Whether the caller has a key of a provider.
@@ -82,7 +82,7 @@ impl Keys {
         opened.map(|key| Some(Cow::Owned(key))).ok_or_else(|| closed(provider))
     }
 
-    fn kept_of(&self, provider: &str) -> Option<&Sealed> {
+    fn kept_of(&self, provider: &str) -> Option<&SealedKey> {
         self.kept.iter().find(|row| row.target == provider)
     }
 

@@ -28,7 +28,7 @@ mod settings;
 pub(crate) use self::{
     ask::{AnsweredCall, FailedCall, Live, ModelResponse, PostResponse, Question, WHOLE_MS, ask, post},
     catalogue::Catalogue,
-    keys::{Keys, seal_key},
+    keys::{Keys, SealedKey, seal_key},
     limits::{KeyLimits, optional as optional_limits},
     model::{Above, Model, Prices},
     paid::{

@@ -7,13 +7,18 @@ use futures::{
 };
 use worker::{
     AbortController, ByteStream, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect,
-    ResponseBody, js_sys::Uint8Array,
+    ResponseBody,
+    js_sys::{Uint8Array, futures::JsFuture},
+    wasm_bindgen::JsCast as _,
 };
 
 use super::{
     clock::{now_ms, sleep},
-    stream::Body,
+    stream::{Body, ReadResult, Reader},
 };
+
+/// How many bytes of a body are read at a time.
+const BUFFER: u32 = 16 * 1024;
 
 /// A request to an outside service.
 #[derive(Debug, Clone)]
@@ -156,6 +161,17 @@ impl Drop for AbortOnDrop {
     }
 }
 
+/// Cancels a body that is not read to its end, which frees its connection.
+struct CancelOnDrop<'a>(Option<&'a Reader>);
+
+impl Drop for CancelOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(reader) = self.0.take() {
+            let _ = reader.cancel();
+        }
+    }
+}
+
 /// A file of public/, by its path.
 pub(crate) async fn asset(env: &Env, path: &str) -> Result<FetchResponse, Failure> {
     let network = |e: worker::Error| Failure::Network(e.to_string());
@@ -218,7 +234,7 @@ impl FetchResponse {
 
     async fn read(self, limit: usize) -> Result<String, Failure> {
         let mut bytes = Vec::new();
-        self.read_into(&mut bytes, limit).await?;
+        self.read_into(&mut bytes, limit, BUFFER).await?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
@@ -255,26 +271,39 @@ impl FetchResponse {
     pub(crate) async fn beginning(self, limit: usize, timeout_ms: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
         {
-            let (body, timeout) = (self.read_into(&mut bytes, limit), sleep(timeout_ms));
+            let (body, timeout) = (self.read_into(&mut bytes, limit, 1), sleep(timeout_ms));
             pin_mut!(body, timeout);
             select(body, timeout).await;
         }
         bytes
     }
 
-    /// Reads the body into `bytes`, `limit` of them at most.
-    async fn read_into(self, bytes: &mut Vec<u8>, limit: usize) -> Result<(), Failure> {
+    /// Reads the body into `bytes`, `limit` of them at most. Each read waits for `least` bytes: many make
+    /// fewer reads, but those of a read that has not ended are lost if this is dropped.
+    async fn read_into(self, bytes: &mut Vec<u8>, limit: usize, least: u32) -> Result<(), Failure> {
+        let network = |reason: &str| Failure::Network(reason.to_owned());
         let Some(body) = self.into_body() else { return Ok(()) };
-        let mut chunks = ByteStream::from(body.0);
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|e| Failure::Network(e.to_string()))?;
-            let room = limit.saturating_sub(bytes.len());
-            bytes.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
-            if chunk.len() > room {
-                return Err(Failure::TooLong);
+        let reader = body.reader().ok_or_else(|| network("the body is read already"))?;
+        let mut unread = CancelOnDrop(Some(&reader));
+        let mut view = Uint8Array::new_with_length(BUFFER);
+        loop {
+            let read = JsFuture::from(reader.read_at_least(least, &view)).await;
+            let read = read.map_err(|e| network(&format!("{e:?}")))?.unchecked_into::<ReadResult>();
+            if let Some(chunk) = read.value() {
+                let room = limit.saturating_sub(bytes.len());
+                let length = chunk.length() as usize;
+                let taken = u32::try_from(length.min(room)).unwrap_or(u32::MAX);
+                bytes.extend_from_slice(&chunk.subarray(0, taken).to_vec());
+                if length > room {
+                    return Err(Failure::TooLong);
+                }
+                view = Uint8Array::new(&chunk.buffer());
+            }
+            if read.done() {
+                unread.0 = None;
+                return Ok(());
             }
         }
-        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@
 //! driven by four callbacks made once a stream: no future, no closure and no
 //! allocation for a chunk. How many bytes a read waits for adapts: one while
 //! bytes come slowly, so that a token is shown at once and a cut loses
-//! nothing; up to [`MOST`] while they come faster than they can be looked at,
+//! nothing; up to [`MOST`] while they come faster than a screen shows them,
 //! or [`MOST_BRAKE`] while all streams of the isolate together keep its one
 //! thread busy.
 //!
@@ -29,37 +29,13 @@ use futures::{
 use hatch_wire::sse::last_end;
 use worker::{
     js_sys::{Promise, Uint8Array, futures::JsFuture},
-    wasm_bindgen::{self, JsCast as _, JsValue, closure::Closure, prelude::wasm_bindgen},
-    web_sys::ReadableStream,
+    wasm_bindgen::{JsCast as _, JsValue, closure::Closure},
 };
 
 use super::{
     clock::{now_ms, sleep},
-    stream::{Body, Writer},
+    stream::{Body, ReadResult, Reader, Writer},
 };
-
-#[wasm_bindgen]
-extern "C" {
-    type ReadableStreamBYOBReader;
-
-    #[wasm_bindgen(constructor, catch)]
-    fn new(stream: &ReadableStream) -> Result<ReadableStreamBYOBReader, JsValue>;
-
-    /// workerd's own: resolves once `least` bytes have come, or at the end.
-    #[wasm_bindgen(method, js_name = readAtLeast)]
-    fn read_at_least(this: &ReadableStreamBYOBReader, least: u32, view: &Uint8Array) -> Promise;
-
-    #[wasm_bindgen(method)]
-    fn cancel(this: &ReadableStreamBYOBReader) -> Promise;
-
-    type ReadResult;
-
-    #[wasm_bindgen(method, getter)]
-    fn done(this: &ReadResult) -> bool;
-
-    #[wasm_bindgen(method, getter)]
-    fn value(this: &ReadResult) -> Option<Uint8Array>;
-}
 
 /// Bytes of the one read buffer.
 const BUFFER: u32 = 16 * 1024;
@@ -73,6 +49,9 @@ const FAST_MS: i64 = 4;
 /// So many fast reads in a row make the next one wait for more bytes. A short
 /// answer never gets there, and so loses nothing at a cut.
 const FAST_READS: u32 = 4;
+/// A stream with slower reads may still bring much, because the reads of many such streams wait for
+/// each other: then a read waits for what came in such a time.
+const SPAN_MS: i64 = 16;
 /// How long the reads of all streams are counted before it is judged whether
 /// there are too many, or few.
 const COUNTED_MS: i64 = 40;
@@ -143,7 +122,7 @@ pub(crate) type Rewrite = Box<dyn FnMut(&[u8], &mut VecDeque<Vec<u8>>)>;
 
 /// An upstream body whose first bytes have come.
 pub(crate) struct Source {
-    reader: ReadableStreamBYOBReader,
+    reader: Reader,
     view: Uint8Array,
     received: Vec<u8>,
     ended: bool,
@@ -205,7 +184,7 @@ impl Source {
     }
 
     fn unread(body: &Body) -> Result<Self, End> {
-        let reader = ReadableStreamBYOBReader::new(&body.0).map_err(|_| End::Cut)?;
+        let reader = body.reader().ok_or(End::Cut)?;
         let view = Uint8Array::new_with_length(BUFFER);
         Ok(Self { reader, view, received: Vec::new(), ended: false, pending: None, unwanted: Rc::default() })
     }
@@ -365,6 +344,28 @@ async fn checkpoints(pump: Rc<RefCell<Pump>>, checkpoint: impl AsyncFn(Vec<u8>))
     }
 }
 
+/// How fast one stream is.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    since_ms: i64,
+    bytes: u32,
+    /// How many bytes a read should wait for.
+    least: u32,
+}
+
+impl Pace {
+    /// Counts the bytes of a read at `now`.
+    fn count(self, now: i64, bytes: u32) -> Self {
+        let (passed, bytes) = (now - self.since_ms, self.bytes.saturating_add(bytes));
+        if passed < SPAN_MS {
+            return Self { bytes, ..self };
+        }
+        let of_span = u32::try_from(i64::from(bytes) * SPAN_MS / passed).unwrap_or(MOST);
+        let least = if of_span < FIRST_STEP { 1 } else { of_span.min(MOST) };
+        Self { since_ms: now, bytes: 0, least }
+    }
+}
+
 /// How busy the streams of this isolate keep its thread, together.
 #[derive(Debug, Clone, Copy, Default)]
 struct Traffic {
@@ -402,7 +403,7 @@ impl Traffic {
 }
 
 struct Pump {
-    reader: ReadableStreamBYOBReader,
+    reader: Reader,
     client: Option<Writer>,
     client_left_ms: Option<i64>,
     rewrite: Option<Rewrite>,
@@ -419,6 +420,7 @@ struct Pump {
     unwanted: Rc<Cell<bool>>,
     least: u32,
     fast_reads: u32,
+    pace: Pace,
     last_read_ms: i64,
     /// The client has received something, so it can wait for more.
     has_written: bool,
@@ -458,6 +460,7 @@ impl Pump {
             unwanted: source.unwanted,
             least: 1,
             fast_reads: 0,
+            pace: Pace { since_ms: now_ms(), bytes: 0, least: 1 },
             last_read_ms: now_ms(),
             has_written: false,
             steps: 0,
@@ -507,17 +510,20 @@ impl Pump {
             let _ = self.reader.cancel();
             return self.finish(End::TooLong);
         }
-        self.adapt();
+        self.adapt(start);
         self.forward(start);
     }
 
     /// Waits for more bytes at a time while reads follow each other closely,
-    /// or while there are too many of them.
-    fn adapt(&mut self) {
+    /// while they bring much, or while there are too many of them. The last one
+    /// begins at `start`.
+    fn adapt(&mut self, start: usize) {
         let now = now_ms();
+        let bytes = u32::try_from(self.received.len() - start).unwrap_or(u32::MAX);
+        self.pace = self.pace.count(now, bytes);
         if now - self.last_read_ms > FAST_MS {
             self.fast_reads = 0;
-            self.least = 1;
+            self.least = self.pace.least;
         } else {
             self.fast_reads += 1;
             if self.fast_reads > FAST_READS {
@@ -607,6 +613,19 @@ mod tests {
     /// The traffic after `ms` milliseconds with `a_ms` reads in each.
     fn after(traffic: Traffic, from: i64, ms: i64, a_ms: i64) -> Traffic {
         (from * a_ms..(from + ms) * a_ms).fold(traffic, |traffic, read| traffic.count(read / a_ms))
+    }
+
+    #[test]
+    fn only_a_stream_that_brings_much_waits_for_what_comes_in_a_span() {
+        let least = |every_ms: i64, bytes: u32| {
+            let begun = Pace { since_ms: 0, bytes: 0, least: 1 };
+            (1..=20).fold(begun, |pace, read| pace.count(read * every_ms, bytes)).least
+        };
+        // A token of a hosted model, a burst of a very fast one, and one of many streams of a thread.
+        assert_eq!(least(20, 250), 1);
+        assert_eq!(least(5, 100), 1);
+        assert_eq!(least(5, 1_000), 3_200);
+        assert_eq!(least(10, 60_000), MOST);
     }
 
     #[test]

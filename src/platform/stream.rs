@@ -22,6 +22,28 @@ extern "C" {
 
     #[wasm_bindgen(method, getter)]
     fn writable(this: &IdentityTransformStream) -> WritableStream;
+
+    /// Reads bytes into a buffer that it is lent.
+    #[wasm_bindgen(js_name = ReadableStreamBYOBReader)]
+    pub(super) type Reader;
+
+    #[wasm_bindgen(constructor, catch, js_class = "ReadableStreamBYOBReader")]
+    fn open(stream: &ReadableStream) -> Result<Reader, JsValue>;
+
+    /// workerd's own: resolves with a [`ReadResult`] once `least` bytes have come, or at the end.
+    #[wasm_bindgen(method, js_name = readAtLeast)]
+    pub(super) fn read_at_least(this: &Reader, least: u32, view: &Uint8Array) -> Promise;
+
+    #[wasm_bindgen(method)]
+    pub(super) fn cancel(this: &Reader) -> Promise;
+
+    pub(super) type ReadResult;
+
+    #[wasm_bindgen(method, getter)]
+    pub(super) fn done(this: &ReadResult) -> bool;
+
+    #[wasm_bindgen(method, getter)]
+    pub(super) fn value(this: &ReadResult) -> Option<Uint8Array>;
 }
 
 /// The reader of the other end has gone, so nothing more can be written.
@@ -35,6 +57,11 @@ pub(crate) struct Body(pub(super) ReadableStream);
 impl Body {
     pub(crate) fn new(stream: ReadableStream) -> Self {
         Self(stream)
+    }
+
+    /// The reader of this body; none if it has one already.
+    pub(super) fn reader(&self) -> Option<Reader> {
+        Reader::open(&self.0).ok()
     }
 
     /// Cancels a body that will not be read, and frees its connection.

@@ -258,7 +258,7 @@ fn is_blank_char(char: char) -> bool {
 }
 
 /// Resolves escapes. Half of a surrogate pair becomes U+FFFD.
-fn unescape(inner: &str) -> String {
+pub(crate) fn unescape(inner: &str) -> String {
     let mut out = String::with_capacity(inner.len());
     let mut rest = inner;
     while let Some((plain, escaped)) = rest.split_once('\\') {

@@ -3,11 +3,11 @@
 
 use std::borrow::Cow;
 
-use crate::{Event, sse::Frame};
+use crate::{Event, json, sse::Frame, write};
 
 /// Knows how the last chunk was translated, once two chunks in a row were translated
 /// in the same way. It may be used only where a piece of text changes nothing in
-/// the state of the decoder and the encoder.
+/// the state of the decoder, and only a count in that of the encoder.
 #[derive(Debug, Default)]
 pub(crate) struct Shortcut {
     last: Option<Pattern>,
@@ -20,25 +20,34 @@ pub(crate) struct Shortcut {
 #[derive(Debug, PartialEq, Eq)]
 struct Pattern {
     part: u32,
+    name: String,
     before: String,
     after: String,
-    translated_before: String,
-    translated_after: String,
+    /// None if the chunk is passed on as it is.
+    translated: Option<(String, String)>,
 }
 
 impl Shortcut {
     /// Appends the translation of a chunk to `out` if it differs from the last one
     /// only in its text. Returns the event that the chunk stands for.
     pub(crate) fn translate<'a>(&self, frame: Frame<'a>, out: &mut String) -> Option<Event<'a>> {
-        let pattern = self.last.as_ref().filter(|_| self.is_confirmed && frame.name.is_empty())?;
-        let text = frame.data.trim().strip_prefix(&*pattern.before)?.strip_suffix(&*pattern.after)?;
-        if !is_plain(text) {
+        let pattern = self.last.as_ref().filter(|_| self.is_confirmed)?;
+        if frame.name != pattern.name {
             return None;
         }
-        out.push_str(&pattern.translated_before);
-        out.push_str(text);
-        out.push_str(&pattern.translated_after);
-        Some(Event::Delta { part: pattern.part, text: Cow::Borrowed(text) })
+        let inner = frame.data.strip_prefix(&*pattern.before)?.strip_suffix(&*pattern.after)?;
+        let text = canonical(inner)?;
+        if let Some((before, after)) = &pattern.translated {
+            out.push_str(before);
+            out.push_str(inner);
+            out.push_str(after);
+        }
+        Some(Event::Delta { part: pattern.part, text })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.is_confirmed
     }
 
     /// Sees each event of a chunk that is translated without the shortcut.
@@ -49,31 +58,36 @@ impl Shortcut {
         }
     }
 
-    /// Remembers how that chunk was translated.
-    pub(crate) fn learn(&mut self, frame: Frame<'_>, translated: &str) {
-        let delta = self.delta.take().filter(|_| self.events == 1 && frame.name.is_empty());
+    /// Remembers how that chunk was translated; None if it was passed on as it is.
+    pub(crate) fn learn(&mut self, frame: Frame<'_>, translated: Option<&str>) {
+        let delta = self.delta.take().filter(|_| self.events == 1);
         self.events = 0;
-        let pattern = delta.and_then(|(part, text)| Pattern::of(part, &text, frame.data.trim(), translated));
+        let pattern = delta.and_then(|(part, text)| Pattern::of(part, &text, frame, translated));
         self.is_confirmed = pattern.is_some() && pattern == self.last;
         self.last = pattern;
     }
 }
 
 impl Pattern {
-    fn of(part: u32, text: &str, data: &str, translated: &str) -> Option<Self> {
-        if !is_plain(text) {
-            return None;
-        }
-        let literal = format!("\"{text}\"");
-        let (before, after) = around(data, &literal)?;
-        let is_content =
-            before.strip_suffix('"')?.trim_end().strip_suffix(':')?.trim_end().ends_with("\"content\"");
+    fn of(part: u32, text: &str, frame: Frame<'_>, translated: Option<&str>) -> Option<Self> {
+        let mut inner = String::new();
+        write::escaped(&mut inner, text);
+        canonical(&inner)?;
+        let literal = format!("\"{inner}\"");
+        let (before, after) = around(frame.data, &literal)?;
+        let member = before.strip_suffix('"')?.trim_end().strip_suffix(':')?.trim_end();
+        let is_text = member.ends_with("\"content\"") || member.ends_with("\"text\"");
         // The decoder remembers what has come of a call's arguments.
-        if !is_content || data.contains("\"arguments\"") || data.contains("\"input\"") {
+        let has_call =
+            ["\"arguments\"", "\"input\"", "\"partial_json\""].iter().any(|name| frame.data.contains(name));
+        if !is_text || has_call {
             return None;
         }
-        let (translated_before, translated_after) = around(translated, &literal)?;
-        Some(Self { part, before, after, translated_before, translated_after })
+        let translated = match translated {
+            Some(translated) => Some(around(translated, &literal)?),
+            None => None,
+        };
+        Some(Self { part, name: frame.name.to_owned(), before, after, translated })
     }
 }
 
@@ -83,9 +97,22 @@ fn around(whole: &str, literal: &str) -> Option<(String, String)> {
     (!after.contains(literal)).then(|| (format!("{before}\""), format!("\"{after}")))
 }
 
-/// Whether a text is the same inside and outside a JSON string.
-fn is_plain(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
+/// The text that stands in a JSON string as `inner`, if it is written just as we write it: so
+/// that the bytes may be copied.
+fn canonical(inner: &str) -> Option<Cow<'_, str>> {
+    let mut bytes = inner.bytes();
+    let (mut is_escaped, mut is_empty) = (false, true);
+    while let Some(byte) = bytes.next() {
+        is_empty = false;
+        match byte {
+            b'"' | ..b' ' => return None,
+            b'\\' if matches!(bytes.next(), Some(b'"' | b'\\' | b'n' | b'r' | b't')) => is_escaped = true,
+            b'\\' => return None,
+            _ => {}
+        }
+    }
+    let text = || if is_escaped { Cow::Owned(json::unescape(inner)) } else { Cow::Borrowed(inner) };
+    (!is_empty).then(text)
 }
 
 #[cfg(test)]
@@ -94,11 +121,55 @@ mod tests {
 
     use crate::{Dialect, Stream, tests::reply};
 
+    /// A piece of text as it may stand in a JSON string.
+    fn text() -> impl Strategy<Value = &'static str> {
+        prop::sample::select(vec![
+            "a", " the", "", "\\n", "é", "\\ud83d", "\\ude00", "content", "\\u0022", "\u{7f}", "\\\"",
+            "\\\\", "\\t", "\\/", "text",
+        ])
+    }
+
+    /// Events of Anthropic's, or of an upstream that resembles it.
+    fn event() -> impl Strategy<Value = String> {
+        let around = prop::sample::select(vec![
+            (r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":""#, r#""}}"#),
+            (r#"{"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":""#, r#""}}"#),
+            (
+                r#"{"type":"content_block_delta","index":1,"delta":{"type":"thinking_delta","thinking":""#,
+                r#""}}"#,
+            ),
+            (
+                r#"{"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":""#,
+                r#""}}"#,
+            ),
+            (
+                r#"{"type":"content_block_delta","index":0,"delta":{"type":"citations_delta","citation":{"type":"web_search_result_location","url":"u","title":""#,
+                r#""}}}"#,
+            ),
+            (r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""#, r#""}}"#),
+            (
+                r#"{"type":"content_block_start","index":1,"content_block":{"type":"thinking","thinking":""#,
+                r#""}}"#,
+            ),
+            (
+                r#"{"type":"content_block_start","index":2,"content_block":{"type":"tool_use","id":"c","name":"f","input":{}},"x":""#,
+                r#""}"#,
+            ),
+            (r#"{"type":"content_block_stop","index":0,"x":""#, r#""}"#),
+            (
+                r#"{"type":"message_start","message":{"id":"m","model":"c","usage":{"input_tokens":3}},"x":""#,
+                r#""}"#,
+            ),
+            (r#"{"type":"ping","x":""#, r#""}"#),
+        ]);
+        let named = prop::sample::select(vec!["", "event: content_block_delta\n"]);
+        (around, named, prop::collection::vec(text(), 1..6)).prop_map(|((before, after), name, texts)| {
+            texts.iter().map(|text| format!("{name}data: {before}{text}{after}\n\n")).collect()
+        })
+    }
+
     /// A chunk of OpenAI's, or of an upstream that resembles it.
     fn chunk() -> impl Strategy<Value = String> {
-        let text = prop::sample::select(vec![
-            "a", " the", "", "\\n", "é", "\\ud83d", "\\ude00", "content", "\\u0022", "\u{7f}",
-        ]);
         let around = prop::sample::select(vec![
             (
                 r#"{"id":"x","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":""#,
@@ -125,7 +196,7 @@ mod tests {
             (r#"{"id":"x","choices":[{"index":0,"delta":{"content":""#, r#""},"finish_reason":"stop"}]}"#),
             (r#"{"id":"x","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2},"x":""#, r#""}"#),
         ]);
-        (around, prop::collection::vec(text, 1..6)).prop_map(|((before, after), texts)| {
+        (around, prop::collection::vec(text(), 1..6)).prop_map(|((before, after), texts)| {
             texts.iter().map(|text| format!("data: {before}{text}{after}\n\n")).collect()
         })
     }
@@ -143,11 +214,35 @@ mod tests {
         #[test]
         fn the_shortcut_changes_nothing(chunks in prop::collection::vec(chunk(), 1..12), size in 1_usize..200) {
             let bytes = chunks.concat() + "data: [DONE]\n\n";
-            for client in [Dialect::Chat, Dialect::Messages] {
-                let stream = || Stream::new(Dialect::Chat, client, &reply());
-                let long_way = translated(stream().without_shortcut(), bytes.as_bytes(), size);
-                prop_assert_eq!(translated(stream(), bytes.as_bytes(), size), long_way);
-            }
+            prop_assert!(is_the_same(Dialect::Chat, bytes.as_bytes(), size));
         }
+
+        #[test]
+        fn the_shortcut_changes_nothing_of_anthropics(events in prop::collection::vec(event(), 1..12), size in 1_usize..200) {
+            let bytes = events.concat() + "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+            prop_assert!(is_the_same(Dialect::Messages, bytes.as_bytes(), size));
+        }
+    }
+
+    fn is_the_same(upstream: Dialect, bytes: &[u8], size: usize) -> bool {
+        [Dialect::Chat, Dialect::Messages].into_iter().all(|client| {
+            let stream = || Stream::new(upstream, client, &reply());
+            translated(stream(), bytes, size) == translated(stream().without_shortcut(), bytes, size)
+        })
+    }
+
+    #[test]
+    fn text_with_quotes_and_line_ends_takes_the_shortcut() {
+        let chunk = |text: &str| {
+            format!(r#"data: {{"id":"x","choices":[{{"index":0,"delta":{{"content":"{text}"}}}}]}}"#)
+        };
+        let mut stream = Stream::new(Dialect::Chat, Dialect::Chat, &reply());
+        let mut pushed = |text: &str| {
+            let mut out = Vec::new();
+            stream.push(format!("{}\n\n", chunk(text)).as_bytes(), &mut out);
+            stream.has_learnt()
+        };
+        let learnt = ["", "a", "b", r#"\"c\\d\"\n"#, "e", r"\u0041", "f"].map(&mut pushed);
+        assert_eq!(learnt, [false, false, false, true, true, false, false]);
     }
 }

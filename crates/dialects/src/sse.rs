@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 /// One event.
 #[derive(Debug, Clone, Copy)]
@@ -102,6 +102,28 @@ impl Splitter {
 }
 
 fn read(raw: &[u8], each: &mut impl FnMut(Frame<'_>)) {
+    match usual(raw) {
+        Some(frame) => each(frame),
+        None => read_lines(raw, each),
+    }
+}
+
+/// An event as the vendors write it: its name, if it has one, and one line of data.
+fn usual(raw: &[u8]) -> Option<Frame<'_>> {
+    let text = std::str::from_utf8(raw).ok()?.strip_suffix("\n\n")?;
+    let (name, rest) = match text.strip_prefix("event: ") {
+        Some(named) => {
+            let end = memchr(b'\n', named.as_bytes())?;
+            (named.get(..end)?, named.get(end.saturating_add(1)..)?)
+        }
+        None => ("", text),
+    };
+    let data = rest.strip_prefix("data: ")?;
+    let is_one_line = |text: &str| memchr2(b'\n', b'\r', text.as_bytes()).is_none();
+    (is_one_line(data) && is_one_line(name)).then_some(Frame { name, data, raw })
+}
+
+fn read_lines(raw: &[u8], each: &mut impl FnMut(Frame<'_>)) {
     let text = String::from_utf8_lossy(raw);
     let (mut name, mut data) = ("", None::<Cow<'_, str>>);
     for line in text.trim_start_matches('\u{feff}').split(['\n', '\r']) {
@@ -170,6 +192,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_usual_event_is_read_like_any_other(
+            text in "(event: [a:那\r\n ]{0,4}\n)?(data: [a那\r\n]{0,4}\n)?\n"
+        ) {
+            let read = |frame: Frame<'_>| (frame.name.to_owned(), frame.data.to_owned());
+            let mut by_lines = None;
+            read_lines(text.as_bytes(), &mut |frame: Frame<'_>| by_lines = Some(read(frame)));
+            if let Some(frame) = usual(text.as_bytes()) {
+                prop_assert_eq!(Some(read(frame)), by_lines);
+            }
+        }
+
         #[test]
         fn chunk_boundaries_do_not_change_how_bytes_are_read(bytes: Vec<u8>, size in 1_usize..9) {
             prop_assert_eq!(read_all(&bytes, size), read_all(&bytes, usize::MAX));

@@ -118,8 +118,13 @@ impl Stream {
             _ => Translation::translate(upstream, client, reply, None),
         };
         // A piece of text changes nothing in what these write of the next one.
-        let has_shortcut = matches!(translation, Translation::Chat(_))
-            || (upstream, client) == (Dialect::Chat, Dialect::Messages);
+        let has_shortcut = match &translation {
+            Translation::Chat(_) | Translation::Messages { .. } => true,
+            Translation::Translate { encoder, .. } => {
+                upstream != Dialect::Responses && matches!(encoder, Encoder::Chat(_) | Encoder::Messages(_))
+            }
+            Translation::Responses(_) => false,
+        };
         Self { shortcut: has_shortcut.then(Shortcut::default), ..Self::of(translation) }
     }
 
@@ -131,6 +136,11 @@ impl Stream {
     #[cfg(test)]
     pub(crate) fn without_shortcut(self) -> Self {
         Self { shortcut: None, ..self }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn has_learnt(&self) -> bool {
+        self.shortcut.as_ref().is_some_and(Shortcut::is_confirmed)
     }
 
     /// Like [`Stream::new`], but also translates between equal dialects: for an upstream
@@ -221,7 +231,7 @@ impl Translation {
             return;
         }
         if let Self::Messages { decoder, request_id } = self {
-            pass_on(frame, decoder, request_id, meter, text, out);
+            pass_on(frame, decoder, request_id, shortcut, meter, text, out);
         } else if !frame.is_silent() {
             self.rewrite(frame, shortcut, meter, text);
         }
@@ -237,14 +247,12 @@ impl Translation {
         text: &mut String,
     ) {
         if let Some(event) = shortcut.as_ref().and_then(|shortcut| shortcut.translate(frame, text)) {
+            if let Self::Translate { encoder: Encoder::Chat(encoder), .. } = self {
+                encoder.count(&event);
+            }
             return meter.event(&event);
         }
-        let mut see = |event: &Event<'_>| {
-            meter.event(event);
-            if let Some(shortcut) = shortcut {
-                shortcut.see(event);
-            }
-        };
+        let mut see = |event: &Event<'_>| see(event, meter, shortcut);
         match self {
             Self::Translate { decoder, filter, funnel, encoder } => decoder.frame(frame, &mut |event| {
                 see(&event);
@@ -260,7 +268,7 @@ impl Translation {
             Self::Messages { .. } => {}
         }
         if let Some(shortcut) = shortcut {
-            shortcut.learn(frame, text);
+            shortcut.learn(frame, Some(text));
         }
     }
 
@@ -311,19 +319,35 @@ impl Translation {
     }
 }
 
+/// Sees an event of a frame that is translated without the shortcut.
+fn see(event: &Event<'_>, meter: &mut Meter, shortcut: &mut Option<Shortcut>) {
+    meter.event(event);
+    if let Some(shortcut) = shortcut {
+        shortcut.see(event);
+    }
+}
+
 /// Passes an event of Anthropic's on byte for byte.
 fn pass_on(
     frame: Frame<'_>,
     decoder: &mut messages::decode::Decoder,
     request_id: &str,
+    shortcut: &mut Option<Shortcut>,
     meter: &mut Meter,
     text: &mut String,
     out: &mut Vec<u8>,
 ) {
+    if let Some(event) = shortcut.as_ref().and_then(|shortcut| shortcut.translate(frame, text)) {
+        meter.event(&event);
+        return out.extend_from_slice(frame.raw);
+    }
     let is_silent = frame.is_silent();
     let is_json = is_silent || crate::json::Raw::parse(frame.data).is_some();
     if !is_silent {
-        decoder.frame(frame, &mut |event| meter.event(&event));
+        decoder.frame(frame, &mut |event| see(&event, meter, shortcut));
+        if let Some(shortcut) = shortcut {
+            shortcut.learn(frame, None);
+        }
     }
     match &meter.error {
         Some(error) if !is_json => write_error(error, request_id, text),

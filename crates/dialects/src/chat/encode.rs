@@ -169,14 +169,21 @@ impl Encoder {
         });
     }
 
+    /// Counts a piece of text that was written without this encoder.
+    pub(crate) fn count(&mut self, event: &Event<'_>) {
+        if let Event::Delta { part, text } = event
+            && let Some(Part { choice, lane: Lane::Text { .. } }) = self.parts.get(part)
+        {
+            count_chars(&mut self.choices, *choice, text);
+        }
+    }
+
     fn delta(&mut self, part: u32, text: &str, out: &mut String) {
         let Some(Part { choice, lane }) = self.parts.get_mut(&part) else { return };
         let choice = *choice;
         match lane {
             Lane::Text { .. } => {
-                if let Some(state) = self.choices.get_mut(&choice) {
-                    state.text_chars = state.text_chars.saturating_add(text.chars().count());
-                }
+                count_chars(&mut self.choices, choice, text);
                 self.chunk(choice, None, out, |o| o.str("content", text));
             }
             Lane::Refusal => self.chunk(choice, None, out, |o| o.str("refusal", text)),
@@ -276,6 +283,12 @@ impl Encoder {
         out.push_str("data: ");
         error.write(crate::Dialect::Chat, &self.request_id, out);
         out.push_str("\n\n");
+    }
+}
+
+fn count_chars(choices: &mut BTreeMap<u32, Choice>, choice: u32, text: &str) {
+    if let Some(choice) = choices.get_mut(&choice) {
+        choice.text_chars = choice.text_chars.saturating_add(text.chars().count());
     }
 }
 

@@ -43,7 +43,7 @@ try {
   await Promise.all(gateways.map(({ stop }) => stop()));
   upstream.stop();
 }
-const others = ["limit", "portkey"];
+const others = ["keeping", "limit", "portkey"];
 const columns = Object.keys(GATEWAYS).filter((name) => gateways.some((gateway) => gateway.name === name));
 console.log(table(samples, { rows: ROWS, columns, others }));
 console.log(`\nload of the machine at the end: ${loadavg()[0].toFixed(1)}`);

@@ -1,4 +1,5 @@
 /** The gateways of `gateway.js` by name: how each is started before the upstream, and how it is asked. */
+import { createHash } from "node:crypto";
 import { httpRequest, load } from "./load.js";
 import { DIALECTS } from "./dialects.js";
 import { startLitellm, startPortkey, startTensorzero } from "./rivals.js";
@@ -15,6 +16,7 @@ const KEY = "sk-bench";
  */
 export const GATEWAYS = {
   hatch: { start: startHatch, mustServe: true },
+  keeping: { start: startKeeping, mustServe: true },
   limit: { start: startLimit, mustServe: true },
   portkey: { start: startPortkey },
   tensorzero: { start: startTensorzero, needsPython: true },
@@ -37,6 +39,14 @@ async function startDirect({ port }) {
 async function startLimit(upstream) {
   const { options, sql } = await prepareScript("pass-through.js");
   const started = await boot({ ...options, bindings: { UPSTREAM: upstream.url, KEY } }, sql);
+  return { ...started, ask: passedOn };
+}
+
+async function startKeeping(upstream) {
+  const { options } = await prepareScript("keeping-gateway.js");
+  const started = await boot({ ...options, bindings: { UPSTREAM: upstream.url, KEY } }, prepareHatch().sql);
+  const hash = createHash("sha256").update(KEY).digest("hex");
+  await started.database.prepare("INSERT INTO api_keys (id, user_id, name, hash, hint, scopes, created_at) VALUES ('bench', 'bench', 'Bench', ?1, 'sk', '[]', 0)").bind(hash).run();
   return { ...started, ask: passedOn };
 }
 

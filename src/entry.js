@@ -36,6 +36,13 @@ async function call(entry, ...parameters) {
   }
 }
 
+/** All headers in one text: a line with the name, and one with the value. */
+function listed(headers) {
+  let text = "";
+  headers.forEach((value, name) => (text += `${name}\n${value}\n`));
+  return text;
+}
+
 export default {
   /** Not `async`: a response that is ready at once needs no promise. All headers that every route needs go over in one crossing. */
   fetch(request, env, context) {
@@ -50,6 +57,7 @@ export default {
         headers.get("traceparent"),
         headers.get("authorization") ?? headers.get("x-api-key"),
         headers.get("origin"),
+        listed,
         env,
         context,
       );

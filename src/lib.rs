@@ -36,7 +36,7 @@ mod store;
 mod upstream;
 
 use worker::{
-    Context, Env, MessageBatch, ScheduleContext, ScheduledEvent,
+    Context, Env, MessageBatch, ScheduleContext, ScheduledEvent, js_sys,
     wasm_bindgen::{self, JsValue, prelude::wasm_bindgen},
     web_sys, worker_sys,
 };
@@ -70,10 +70,11 @@ pub fn fetch(
     traceparent: Option<String>,
     credential: Option<String>,
     origin: Option<String>,
+    list_headers: js_sys::Function,
     env: Env,
     context: worker_sys::Context,
 ) -> JsValue {
-    let head = Head { method, url, request_id, traceparent, credential, origin };
+    let head = Head { method, url, request_id, traceparent, credential, origin, list_headers };
     #[cfg(debug_assertions)]
     platform::entry::panic_on_request(&head);
     let background = Background::new(Context::new(context));

@@ -38,9 +38,9 @@ use super::{
 };
 
 /// Bytes of the one read buffer.
-const BUFFER: u32 = 16 * 1024;
+const BUFFER: u32 = 32 * 1024;
 /// The most bytes a read of a fast stream waits for.
-const MOST: u32 = 8192;
+const MOST: u32 = 16 * 1024;
 /// What it waits for first, once bytes come fast; then for four times as many
 /// at each read, because a fast stream is nearly over.
 const FIRST_STEP: u32 = 512;

@@ -1,12 +1,17 @@
-//! The inbound request. The fields that every route needs come with the call; each other header is
-//! read across the boundary when a handler needs it.
+//! The inbound request. The fields that every route needs come with the call; all other headers come
+//! in one crossing when a handler needs the first of them.
 
-use std::{cell::RefCell, fmt, rc::Rc};
+use std::{
+    cell::{OnceCell, RefCell},
+    fmt,
+    rc::Rc,
+};
 
 use futures::StreamExt as _;
 use worker::{
     ByteStream,
-    js_sys::{Uint8Array, futures::JsFuture},
+    js_sys::{Function, Uint8Array, futures::JsFuture},
+    wasm_bindgen::JsValue,
     web_sys,
 };
 
@@ -24,6 +29,8 @@ pub(crate) struct Head {
     /// `Authorization`, or `X-Api-Key` without one.
     pub(crate) credential: Option<String>,
     pub(crate) origin: Option<String>,
+    /// Lists the headers as one text: a line with each name, and one with its value.
+    pub(crate) list_headers: Function,
 }
 
 impl fmt::Debug for Head {
@@ -40,6 +47,8 @@ pub(crate) struct InboundRequest {
     /// The byte offsets of the authority, and of the path's end, in `url`.
     authority: (usize, usize),
     path_end: usize,
+    /// The names and values of all headers, once one was read.
+    headers: OnceCell<Vec<(String, String)>>,
     /// The body, once a caller has read it with [`Self::keep_body`].
     kept: RefCell<Option<Rc<[u8]>>>,
 }
@@ -52,7 +61,8 @@ impl InboundRequest {
         let end = start + rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let tail = url.get(end..).unwrap_or_default();
         let path_end = end + tail.find(['?', '#']).unwrap_or(tail.len());
-        Self { raw, authority: (start, end), path_end, head, kept: RefCell::default() }
+        let (headers, kept) = (OnceCell::new(), RefCell::default());
+        Self { raw, authority: (start, end), path_end, head, headers, kept }
     }
 
     pub(crate) fn method(&self) -> &str {
@@ -104,9 +114,19 @@ impl InboundRequest {
         tail.strip_prefix('?').unwrap_or_default()
     }
 
-    /// One header's value; each call crosses into JavaScript.
+    /// One header's value. The values of a repeated header are joined by commas.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
-        self.raw.headers().get(name).ok().flatten()
+        let headers = self.headers.get_or_init(|| self.list_headers());
+        let found = headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.clone())
+    }
+
+    fn list_headers(&self) -> Vec<(String, String)> {
+        let text = self.head.list_headers.call1(&JsValue::NULL, &self.raw.headers());
+        // The function cannot fail.
+        let text = text.ok().and_then(|text| text.as_string()).unwrap_or_default();
+        let mut lines = text.lines().map(str::to_owned);
+        std::iter::from_fn(|| lines.next().zip(lines.next())).collect()
     }
 
     /// The whole body. A body longer than `limit` bytes is refused with 413 as early as possible:

@@ -110,6 +110,9 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Reads one token; returns it if it is a comment.
     fn step(&mut self) -> Option<Comment> {
+        if self.pass_word() {
+            return None;
+        }
         if self.is_line_start
             && let Some(comment) = self.line_comment().or_else(|| self.bare_line())
         {
@@ -144,6 +147,15 @@ impl Reader<'_> {
 
     fn has_strings(&self) -> bool {
         !matches!(self.syntax.bare, None | Some(Place::BareText)) || !self.syntax.strings.is_empty()
+    }
+
+    /// Passes letters and digits, with which no mark begins.
+    fn pass_word(&mut self) -> bool {
+        let length = self.rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
+        let Some((word, rest)) = self.rest.split_at_checked(length) else { return false };
+        let Some(last) = word.chars().next_back() else { return false };
+        (self.before, self.is_line_start, self.rest) = (last, false, rest);
+        true
     }
 
     fn pass(&mut self, c: char) {

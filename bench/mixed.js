@@ -62,7 +62,8 @@ async function mixture() {
     const project = projects[i % projects.length];
     const kind = i % 20;
     if (kind < 8) return LIST;
-    if (kind < 14) return beat.requestOf(i);
+    // Counted on their own: their timestamps must stay before now.
+    if (kind < 14) return beat.requestOf(6 * Math.floor(i / 20) + kind - 8);
     if (kind < 17) return httpRequest("GET", `/api/projects/${project}`);
     if (kind < 19) return creations.requestOf(i);
     return httpRequest("POST", "/api/chat?format=text", { projectId: project, message: `Make me list ${i}.` });

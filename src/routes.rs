@@ -168,6 +168,12 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Scope(Gateway) POST "/v1/messages" => gateway::messages [gateway::account_of_token], large;
         Scope(Gateway) POST "/v1/messages/count_tokens" => gateway::count_tokens, large;
     }
+    gateway::dialect::EITHER {
+        Scope(Gateway) GET "/v1/models" => gateway::models::list [gateway::account_of_token];
+        Scope(Gateway) GET "/v1/models/{*id}" => gateway::models::show [gateway::account_of_token];
+        Scope(Gateway) GET "/models" => gateway::models::map [gateway::account_of_token];
+        Scope(Gateway) GET "/models/{*id}" => gateway::models::show [gateway::account_of_token];
+    }
     gateway::dialect::OPENAI {
         Scope(Gateway) POST "/v1/chat/completions" => gateway::chat [gateway::account_of_token], large;
         Scope(Gateway) GET "/v1/chat/completions" => stored::openai::list;
@@ -193,10 +199,6 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Scope(Gateway) POST "/v1/completions" => gateway::completions::create [gateway::account_of_token], large;
         Scope(Gateway) POST "/v1/embeddings" => gateway::embeddings::create [gateway::account_of_token], large;
         Scope(Gateway) POST "/v1/moderations" => gateway::moderations::create [gateway::account_of_token], large;
-        Scope(Gateway) GET "/v1/models" => gateway::models::list [gateway::account_of_token];
-        Scope(Gateway) GET "/v1/models/{*id}" => gateway::models::show [gateway::account_of_token];
-        Scope(Gateway) GET "/models" => gateway::models::map [gateway::account_of_token];
-        Scope(Gateway) GET "/models/{*id}" => gateway::models::show [gateway::account_of_token];
         Scope(Gateway) GET "/v1/usage" => gateway::usage::show;
         Scope(Gateway) GET "/v1/guardrails" => gateway::guardrails::show;
         Scope(Gateway) PUT "/v1/guardrails" => gateway::guardrails::put;

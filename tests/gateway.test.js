@@ -158,6 +158,10 @@ test("errors have the class that each SDK raises for them", async () => {
   await assert.rejects(client.chat.completions.create({ model: "backup/m", messages: [] }), OpenAI.BadRequestError);
   await assert.rejects(other.messages.create({ model: "no-such-model", max_tokens: 1, messages: HI }), Anthropic.NotFoundError);
   await assert.rejects(client.get("/nothing/here"), OpenAI.NotFoundError);
+  // Paths that clients of both vendors ask.
+  await assert.rejects(client.models.retrieve("no/such-model"), ({ error }) => error.code === "model_not_found");
+  await assert.rejects(other.models.retrieve("no/such-model"), ({ error }) => error.type === "error" && error.error.type === "not_found_error");
+  await assert.rejects(other.get("/v1/nothing"), ({ error }) => error.error.type === "not_found_error");
   await assert.rejects(new OpenAI({ apiKey: "hk_live_wrong", baseURL: `${hatch.url}/v1`, maxRetries: 0 }).models.list(), OpenAI.AuthenticationError);
   gpt.setFault({ status: 400, code: "content_policy_violation", message: "Your request was rejected by the safety system." });
   await assert.rejects(client.chat.completions.create({ model: "gpt-6.1-terra", models: ["backup/m"], messages: HI }), OpenAI.BadRequestError);

@@ -15,6 +15,7 @@ use crate::{
 pub(crate) static DIALECT: Dialect = Dialect {
     prefixes: &["/apps", "/message", "/message-limit", "/github", "/deployment-status", "/analytics"],
     also_under: None,
+    for_clients_with: None,
     body,
     #[cfg(test)]
     document: crate::http::problem::Documented {

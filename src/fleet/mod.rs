@@ -90,6 +90,7 @@ async fn sweep_steps(env: &Env) -> Result<(), Error> {
 pub(crate) static DIALECT: Dialect = Dialect {
     prefixes: &["/api/v1"],
     also_under: Some("/api/v1"),
+    for_clients_with: None,
     body: Error::problem,
     #[cfg(test)]
     document: crate::http::problem::PROBLEM_DOCUMENTED,

@@ -10,8 +10,9 @@ use crate::{
 };
 
 pub(crate) static OPENAI: Dialect = Dialect {
-    prefixes: &["/v1", "/chat", "/models"],
+    prefixes: &["/v1/chat", "/chat"],
     also_under: None,
+    for_clients_with: None,
     body: |error, request_id| body(error, ModelDialect::Chat, request_id),
     #[cfg(test)]
     document: crate::http::problem::Documented {
@@ -21,9 +22,19 @@ pub(crate) static OPENAI: Dialect = Dialect {
     },
 };
 
+/// For paths that clients of both vendors ask: only Anthropic's send its version.
+pub(crate) static EITHER: Dialect = Dialect {
+    prefixes: &["/v1", "/models"],
+    for_clients_with: Some(("anthropic-version", &ANTHROPIC)),
+    #[cfg(test)]
+    document: crate::http::problem::Documented { prefix: "either-", ..OPENAI.document },
+    ..OPENAI
+};
+
 pub(crate) static ANTHROPIC: Dialect = Dialect {
     prefixes: &["/v1/messages"],
     also_under: None,
+    for_clients_with: None,
     body: |error, request_id| body(error, ModelDialect::Messages, request_id),
     #[cfg(test)]
     document: crate::http::problem::Documented {

@@ -13,6 +13,7 @@ use crate::{
 pub(crate) static DIALECT: Dialect = Dialect {
     prefixes: &["/api/generate", "/api/status", "/api/project/", "/api/download"],
     also_under: None,
+    for_clients_with: None,
     body,
     #[cfg(test)]
     document: crate::http::problem::Documented {

@@ -198,8 +198,12 @@ async fn dispatch(
         }
         Err(error) => Err(error),
     };
-    let dialect =
-        || record.route.map_or_else(|| router.dialect_of(record.request.path()), |route| route.dialect);
+    let dialect = || {
+        let dialect =
+            record.route.map_or_else(|| router.dialect_of(record.request.path()), |route| route.dialect);
+        let other = dialect.for_clients_with.filter(|(name, _)| record.request.header(name).is_some());
+        other.map_or(dialect, |(_, other)| other)
+    };
     let response = result.unwrap_or_else(|error| error_response(&error, dialect(), &record.request_id));
     let response = cors.apply(rate::add_policy(response, record.route, settings), settings);
     if is_head { response.without_body() } else { response }

@@ -16,6 +16,8 @@ pub(crate) struct Dialect {
     pub(crate) prefixes: &'static [&'static str],
     /// An additional prefix for the routes of this dialect.
     pub(crate) also_under: Option<&'static str>,
+    /// Clients that send this header get the other dialect.
+    pub(crate) for_clients_with: Option<(&'static str, &'static Dialect)>,
     /// The response without the headers that all dialects share. Its status may differ from
     /// [`Error::status`]; the second argument is the request id.
     pub(crate) body: fn(&Error, &str) -> Response,
@@ -26,7 +28,7 @@ pub(crate) struct Dialect {
 
 /// How the OpenAPI document describes a dialect's errors.
 #[cfg(test)]
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Documented {
     pub(crate) media_type: &'static str,
     /// The name of the schema.
@@ -46,6 +48,7 @@ impl fmt::Debug for Dialect {
 pub(crate) static PROBLEM: Dialect = Dialect {
     prefixes: &[],
     also_under: None,
+    for_clients_with: None,
     body: Error::problem,
     #[cfg(test)]
     document: PROBLEM_DOCUMENTED,

@@ -107,8 +107,13 @@ fn response(route: &Route, errors: &[Error]) -> Value {
     }
     let examples: Map<_, _> =
         errors.iter().zip(&answers).map(|(error, answer)| example(error, answer)).collect();
-    let (media_type, schema) = (route.dialect.document.media_type, route.dialect.document.schema);
-    let schema = json!({ "$ref": format!("#/components/schemas/{schema}") });
+    let media_type = route.dialect.document.media_type;
+    let schema_of =
+        |dialect: &Dialect| json!({ "$ref": format!("#/components/schemas/{}", dialect.document.schema) });
+    let schema = match route.dialect.for_clients_with {
+        Some((_, other)) => json!({ "anyOf": [schema_of(route.dialect), schema_of(other)] }),
+        None => schema_of(route.dialect),
+    };
     json!({
         "description": details.join("\n\n"),
         "headers": headers,

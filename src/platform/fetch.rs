@@ -289,7 +289,10 @@ impl FetchResponse {
         loop {
             let read = JsFuture::from(reader.read_at_least(least, &view)).await;
             let read = read.map_err(|e| network(&format!("{e:?}")))?.unchecked_into::<ReadResult>();
+            // Only the last read of a body brings less than it waits for.
+            let mut is_last = read.done();
             if let Some(chunk) = read.value() {
+                is_last |= chunk.length() < least;
                 let room = limit.saturating_sub(bytes.len());
                 let length = chunk.length() as usize;
                 let taken = u32::try_from(length.min(room)).unwrap_or(u32::MAX);
@@ -299,7 +302,7 @@ impl FetchResponse {
                 }
                 view = Uint8Array::new(&chunk.buffer());
             }
-            if read.done() {
+            if is_last {
                 unread.0 = None;
                 return Ok(());
             }

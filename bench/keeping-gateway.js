@@ -1,5 +1,5 @@
 /**
- * The *keeping* limit of a gateway: the least cost of a call whose key is looked up and that is recorded. Plain JavaScript that passes
+ * The *keeping* limit of a gateway: the least cost that we know of a call whose key is looked up and that is recorded. Plain JavaScript that passes
  * the answer on natively, with the statements of Hatch's two round trips: the key and its rules before the upstream is asked, the call and its
  * counters after the end.
  */

@@ -168,12 +168,6 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Scope(Gateway) POST "/v1/messages" => gateway::messages [gateway::account_of_token], large;
         Scope(Gateway) POST "/v1/messages/count_tokens" => gateway::count_tokens, large;
     }
-    gateway::dialect::EITHER {
-        Scope(Gateway) GET "/v1/models" => gateway::models::list [gateway::account_of_token];
-        Scope(Gateway) GET "/v1/models/{*id}" => gateway::models::show [gateway::account_of_token];
-        Scope(Gateway) GET "/models" => gateway::models::map [gateway::account_of_token];
-        Scope(Gateway) GET "/models/{*id}" => gateway::models::show [gateway::account_of_token];
-    }
     gateway::dialect::OPENAI {
         Scope(Gateway) POST "/v1/chat/completions" => gateway::chat [gateway::account_of_token], large;
         Scope(Gateway) GET "/v1/chat/completions" => stored::openai::list;
@@ -204,6 +198,12 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Scope(Gateway) PUT "/v1/guardrails" => gateway::guardrails::put;
         Operator PUT "/admin/models" => gateway::models::refresh;
         Operator PUT "/admin/models/{*id}" => gateway::models::put;
+    }
+    gateway::dialect::EITHER {
+        Scope(Gateway) GET "/v1/models" => gateway::models::list [gateway::account_of_token];
+        Scope(Gateway) GET "/v1/models/{*id}" => gateway::models::show [gateway::account_of_token];
+        Scope(Gateway) GET "/models" => gateway::models::map [gateway::account_of_token];
+        Scope(Gateway) GET "/models/{*id}" => gateway::models::show [gateway::account_of_token];
     }
     generate::DIALECT {
         Scope(ProjectsWrite) POST "/api/generate" => generate::create;

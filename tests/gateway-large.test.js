@@ -2,14 +2,22 @@
 // schemas, a megabyte in one line of a stream.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
 import test, { after } from "node:test";
+import { setImmediate, setTimeout } from "node:timers/promises";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startOpenAI } from "./fakes/openai.js";
 import { startWorker } from "./harness.js";
 
 const [claude, gpt] = [await startAnthropic(), await startOpenAI()];
 after(() => Promise.all([claude.close(), gpt.close()]));
-const worker = await startWorker({ CLAUDE_API_KEY: claude.key, CLAUDE_BASE_URL: claude.url, OPENAI_API_KEY: gpt.key, OPENAI_BASE_URL: `${gpt.url}/v1` });
+const stepwise = await startStepwise();
+after(() => stepwise.close());
+const worker = await startWorker({
+  PROVIDERS: JSON.stringify([{ name: "stepwise", base_url: stepwise.url, dialect: "openai", models: [{ id: "m", context: 1000, max_output: 1000, input: 1, output: 1, capabilities: [] }] }]),
+  CLAUDE_API_KEY: claude.key, CLAUDE_BASE_URL: claude.url, OPENAI_API_KEY: gpt.key, OPENAI_BASE_URL: `${gpt.url}/v1`,
+});
 claude.setAnswer("ok");
 gpt.setAnswer("ok");
 
@@ -18,6 +26,32 @@ const HI = [{ role: "user", content: "Hi" }];
 const UPSTREAMS = [["claude-sonnet-5-5", claude], ["gpt-6.1-terra", gpt]];
 /** The last request to the model. */
 const sent = (fake) => JSON.parse(fake.requests.at(-1).raw);
+
+const WORDS = 20;
+
+/** How far apart a model's words are. */
+const WORD_MS = 10;
+
+/** A model whose long first piece comes in many parts at once, and each word only after the client has the one before. */
+async function startStepwise() {
+  let permit;
+  const chunk = (content) => `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta: { content }, finish_reason: null }] })}\n\n`;
+  const server = createServer(async (request, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    const first = chunk("x".repeat(100_000));
+    for (let start = 0; start < first.length; start += 4_000) {
+      response.write(first.slice(start, start + 4_000));
+      await setImmediate();
+    }
+    for (let word = 0; word < WORDS; word += 1) {
+      response.write(chunk(` ${word}`));
+      await Promise.all([new Promise((resolve) => (permit = resolve)), setTimeout(WORD_MS)]);
+    }
+    response.end("data: [DONE]\n\n");
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  return { url: `http://127.0.0.1:${server.address().port}`, permit: () => permit(), close: () => server.close() };
+}
 
 test("five megabytes of pictures reach a model of either family", async () => {
   const data = Buffer.alloc(1_300_000, 7).toString("base64");
@@ -75,4 +109,17 @@ test("a megabyte in one line of a stream arrives whole, in either dialect", asyn
   raw();
   const own = await ask({ model: "claude-sonnet-5-5", max_tokens: 10, messages: HI, stream: true }, "/v1/messages", { "anthropic-version": "2023-06-01" });
   assert.ok((await own.text()) === events);
+});
+
+test("after a long first piece each word is shown before the next one comes", { timeout: 30_000 }, async () => {
+  const response = await ask({ model: "stepwise/m", messages: HI, stream: true });
+  let [text, shown] = ["", 0];
+  for await (const piece of response.body.pipeThrough(new TextDecoderStream())) {
+    text += piece;
+    while (shown < WORDS && text.includes(`" ${shown}"`)) {
+      shown += 1;
+      stepwise.permit();
+    }
+  }
+  assert.equal(shown, WORDS);
 });

@@ -19,10 +19,10 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// The caller's account. It was read together with an API key or a session;
-    /// for other credentials this is a query.
+    /// The caller's account, as it was when the request began: it was read together with the API key
+    /// or the session. For other credentials this is a query.
     pub(super) async fn of(context: &RequestContext) -> Result<Self, Error> {
-        let account = match &context.of_owner {
+        let account = match &context.owner_rows {
             Some(rows) => rows.first()?,
             None => context.database()?.query(store::account(context.caller.user_id()?)).await?.first()?,
         };

@@ -7,7 +7,7 @@ use worker::Env;
 use crate::settings::FromVars as _;
 use crate::{
     error::Error,
-    identity::{self, Authenticated, Credential, LOCAL_DEVELOPER, OfOwner, Principal, Scope, User},
+    identity::{self, AboutOwner, Authenticated, Credential, LOCAL_DEVELOPER, Principal, Scope, User},
     platform::{background::Background, request::InboundRequest},
     settings::Settings,
     store::Rows,
@@ -75,14 +75,14 @@ impl Caller {
     }
 }
 
-/// The caller of `request`, with the rows of `of_owner` if their credential
+/// The caller of `request`, with the rows of `about_owner` if their credential
 /// was looked up. A wrong credential is refused everywhere, also on public routes.
 ///
 /// # Errors
 /// As [`identity::authenticate`].
 pub(crate) async fn identify(
     request: &InboundRequest,
-    of_owner: Option<OfOwner>,
+    about_owner: Option<AboutOwner>,
     settings: &Settings,
     env: &Env,
     background: &Background,
@@ -95,13 +95,13 @@ pub(crate) async fn identify(
     if access.admin_token.as_ref().is_some_and(|admin| same(admin.as_bytes(), token.as_bytes())) {
         return Ok((Caller::Operator, None));
     }
-    let Authenticated { principal, of_owner } =
-        identity::authenticate(token, of_owner, settings, env, background).await?;
+    let Authenticated { principal, owner_rows } =
+        identity::authenticate(token, about_owner, settings, env, background).await?;
     let caller = match principal {
         Principal::User(user) => Caller::User(user),
         Principal::Machine(wallet) => Caller::Machine { wallet },
     };
-    Ok((caller, of_owner))
+    Ok((caller, owner_rows))
 }
 
 /// Checks that this caller may use a route with this access rule.

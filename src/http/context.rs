@@ -20,7 +20,7 @@ pub(crate) struct RequestContext {
     pub(crate) caller: Caller,
     /// The rows of the route's statement about the caller, if it ran with the lookup of their
     /// credential.
-    pub(crate) of_owner: Option<Rows>,
+    pub(crate) owner_rows: Option<Rows>,
     pub(crate) settings: Rc<Settings>,
     pub(crate) env: Env,
     pub(crate) background: Background,

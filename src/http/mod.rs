@@ -226,8 +226,8 @@ async fn handle(
         return Err(Error::Unavailable(Service::Everything, String::new()));
     }
     rate::count_address(&request, route, settings, &env).await?;
-    let (caller, of_owner) =
-        match caller::identify(&request, route.of_owner, settings, &env, &background).await {
+    let (caller, owner_rows) =
+        match caller::identify(&request, route.about_owner, settings, &env, &background).await {
             // A health check does not depend on authentication.
             Err(Error::Unavailable(..)) if is_health => (Caller::Anonymous, None),
             identified => identified?,
@@ -239,7 +239,7 @@ async fn handle(
     let context = RequestContext {
         request,
         caller,
-        of_owner,
+        owner_rows,
         settings: settings.clone(),
         env,
         background,

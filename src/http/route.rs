@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, Resource},
-    identity::OfOwner,
+    identity::AboutOwner,
     platform::{request::InboundRequest, response::Response},
     settings::Settings,
 };
@@ -31,15 +31,15 @@ pub(crate) struct Route {
     pub(crate) limits: Limits,
     /// A statement about the caller that runs together with the lookup of their credential, so that
     /// the handler need not ask for it.
-    pub(crate) of_owner: Option<OfOwner>,
+    pub(crate) about_owner: Option<AboutOwner>,
     pub(crate) handler: fn(RequestContext) -> HandlerFuture,
 }
 
-/// Defines a table of routes: `dialect { Access METHOD "pattern" => handler [of_owner], limit; }`.
-/// What stands in brackets is [`Route::of_owner`]. A limit is a method of [`Limits`]; without one the
+/// Defines a table of routes: `dialect { Access METHOD "pattern" => handler [about_owner], limit; }`.
+/// What stands in brackets is [`Route::about_owner`]. A limit is a method of [`Limits`]; without one the
 /// default applies.
 macro_rules! routes {
-    ($($dialect:path { $($access:ident $(($scope:ident))? $method:ident $pattern:literal => $handler:path $([$of_owner:path])?
+    ($($dialect:path { $($access:ident $(($scope:ident))? $method:ident $pattern:literal => $handler:path $([$about_owner:path])?
         $(, $limit:ident)*;)* })*) => {
         &[$($($crate::http::route::Route {
             method: stringify!($method),
@@ -47,7 +47,7 @@ macro_rules! routes {
             dialect: &$dialect,
             access: $crate::http::caller::Access::$access $(($crate::identity::Scope::$scope))?,
             limits: $crate::http::limits::Limits::DEFAULT$(.$limit())*,
-            of_owner: { const OF_OWNER: &[$crate::identity::OfOwner] = &[$($of_owner)?]; OF_OWNER.first().copied() },
+            about_owner: { const ABOUT_OWNER: &[$crate::identity::AboutOwner] = &[$($about_owner)?]; ABOUT_OWNER.first().copied() },
             handler: |context| Box::pin($handler(context)),
         },)*)*]
     };

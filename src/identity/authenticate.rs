@@ -109,19 +109,19 @@ pub(crate) enum Principal {
 
 /// Makes a statement about the owner of the token with this hash
 /// ([`owner!`](super::store::owner)). It runs in the round trip that looks the token up.
-pub(crate) type OfOwner = fn(hash: &str) -> Statement;
+pub(crate) type AboutOwner = fn(hash: &str) -> Statement;
 
 /// The result of [`authenticate`].
 #[derive(Debug)]
 pub(crate) struct Authenticated {
     pub(crate) principal: Principal,
     /// The rows of the statement about the owner, if the credential was looked up with one.
-    pub(crate) of_owner: Option<Rows>,
+    pub(crate) owner_rows: Option<Rows>,
 }
 
 impl From<Principal> for Authenticated {
     fn from(principal: Principal) -> Self {
-        Self { principal, of_owner: None }
+        Self { principal, owner_rows: None }
     }
 }
 
@@ -133,7 +133,7 @@ impl From<Principal> for Authenticated {
 /// that cannot be checked now.
 pub(crate) async fn authenticate(
     credential: &str,
-    of_owner: Option<OfOwner>,
+    about_owner: Option<AboutOwner>,
     settings: &Settings,
     env: &Env,
     background: &Background,
@@ -144,7 +144,7 @@ pub(crate) async fn authenticate(
                 Database::open(env)?.query(store::machine(&token.hash())).await?.first::<store::Machine>()?;
             machine.map(|machine| Principal::Machine(machine.wallet).into()).ok_or(NOT_VALID)
         }
-        Ok(token) => by_token(&token, of_owner, settings, env, background).await,
+        Ok(token) => by_token(&token, about_owner, settings, env, background).await,
         Err(TokenError::Prefix) => match &Access::of(settings)?.stack_auth {
             Some(stack) => {
                 let user = by_stack_auth(credential, stack, settings, &Database::open(env)?).await?;
@@ -160,7 +160,7 @@ const NOT_VALID: Error = Error::InvalidToken(Cow::Borrowed("The credential is no
 
 async fn by_token(
     token: &Token,
-    of_owner: Option<OfOwner>,
+    about_owner: Option<AboutOwner>,
     settings: &Settings,
     env: &Env,
     background: &Background,
@@ -172,10 +172,10 @@ async fn by_token(
         }
     };
     let database = Database::open(env)?;
-    let (grant, of_owner) = match of_owner {
+    let (grant, owner_rows) = match about_owner {
         None => (database.query(lookup).await?, None),
-        Some(of_owner) => {
-            let [grant, rows] = database.batch([lookup, of_owner(&token.hash())]).await?;
+        Some(about_owner) => {
+            let [grant, rows] = database.batch([lookup, about_owner(&token.hash())]).await?;
             (grant, Some(rows))
         }
     };
@@ -188,7 +188,7 @@ async fn by_token(
     let is_staff = Access::of(settings)?.is_staff(grant.email.as_deref());
     let Some(scopes) = grant.scopes else {
         let user = User::person(grant.user_id, Credential::Session(grant.id), is_staff);
-        return Ok(Authenticated { principal: Principal::User(user), of_owner });
+        return Ok(Authenticated { principal: Principal::User(user), owner_rows });
     };
     if token::is_last_used_due(grant.last_used_at, now) {
         let note = store::note_use(&grant.id, grant.last_used_at, now);
@@ -197,7 +197,7 @@ async fn by_token(
     }
     let (id, credential) = (grant.user_id, Credential::Key(grant.id));
     let user = User { id, credential, scopes, gateway: grant.gateway, is_staff };
-    Ok(Authenticated { principal: Principal::User(user), of_owner })
+    Ok(Authenticated { principal: Principal::User(user), owner_rows })
 }
 
 fn lapsed_detail(kind: TokenKind, lapsed: Lapsed) -> &'static str {

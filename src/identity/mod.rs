@@ -19,7 +19,7 @@ pub(crate) use self::authenticate::unavailable;
 pub(crate) use self::quotas::OWNED;
 pub(crate) use self::{
     authenticate::{
-        Authenticated, Credential, LOCAL_DEVELOPER, OfOwner, Principal, User, authenticate, by_stack_token,
+        AboutOwner, Authenticated, Credential, LOCAL_DEVELOPER, Principal, User, authenticate, by_stack_token,
     },
     scopes::{Scope, Scopes},
     settings::{Access, DailyLimits, WalletChains},

@@ -288,7 +288,14 @@ impl FetchResponse {
         let mut view = Uint8Array::new_with_length(BUFFER);
         loop {
             let read = JsFuture::from(reader.read_at_least(least, &view)).await;
-            let read = read.map_err(|e| network(&format!("{e:?}")))?.unchecked_into::<ReadResult>();
+            let read = match read {
+                Ok(read) => read.unchecked_into::<ReadResult>(),
+                Err(e) => {
+                    // There is nothing to cancel any more.
+                    unread.0 = None;
+                    return Err(network(&format!("{e:?}")));
+                }
+            };
             // Only the last read of a body brings less than it waits for.
             let mut is_last = read.done();
             if let Some(chunk) = read.value() {

@@ -38,20 +38,27 @@ use super::{
 };
 
 /// Bytes of the one read buffer.
-const BUFFER: u32 = 32 * 1024;
-/// The most bytes a read of a fast stream waits for.
-const MOST: u32 = 16 * 1024;
+const BUFFER: u32 = 16 * 1024;
+/// The most bytes a read of a steadily fast stream waits for.
+const MOST: u32 = 8192;
+/// The most after a few fast reads, which may be a burst.
+const MOST_OF_BURST: u32 = 4096;
 /// What it waits for first, once bytes come fast; then for four times as many
 /// at each read, because a fast stream is nearly over.
 const FIRST_STEP: u32 = 512;
+/// A read that waits for nothing and brings so many bytes is large enough. Waiting for more would
+/// only delay what follows, such as the first word after a long first event.
+const LARGE: u32 = 1024;
 /// Reads that follow within this many milliseconds are fast.
 const FAST_MS: i64 = 4;
 /// So many fast reads in a row make the next one wait for more bytes. A short
 /// answer never gets there, and so loses nothing at a cut.
-const FAST_READS: u32 = 4;
+const FAST_READS: u32 = 8;
 /// A stream with slower reads may still bring much, because the reads of many such streams wait for
-/// each other: then a read waits for what came in such a time.
+/// each other: then a read waits for what came in such a time, in the slower one of the last two.
 const SPAN_MS: i64 = 16;
+/// A stream that brings less in such a time, about 4 events, shows each at once.
+const MUCH: u32 = 1024;
 /// How long the reads of all streams are counted before it is judged whether
 /// there are too many, or few.
 const COUNTED_MS: i64 = 40;
@@ -72,6 +79,8 @@ const FORGOTTEN_MS: i64 = 1_000;
 /// How long a beginning without visible content is held back. After that the
 /// client should see that something happens.
 const HELD_MS: i64 = 1_000;
+/// How many times as long a read may take that waits for several bytes.
+const PATIENCE: i64 = 4;
 /// How often the deadlines are checked.
 const TICK_MS: u64 = 1_000;
 /// How often the caller may save what has arrived so far.
@@ -318,7 +327,7 @@ async fn watch(pump: Rc<RefCell<Pump>>, deadlines: Deadlines) -> End {
         let idle = now - since >= deadlines.idle_ms;
         let end = match pump.client_left_ms {
             _ if pump.unwanted.get() => End::Abandoned,
-            _ if idle && pump.reading => End::Stalled,
+            _ if idle && pump.reading && now - since >= pump.patience_ms(deadlines) => End::Stalled,
             Some(left) if now - left >= deadlines.after_client_ms => End::Abandoned,
             _ => {
                 // The pump was waiting for the client, not for the upstream.
@@ -349,11 +358,17 @@ async fn checkpoints(pump: Rc<RefCell<Pump>>, checkpoint: impl AsyncFn(Vec<u8>))
 struct Pace {
     since_ms: i64,
     bytes: u32,
+    /// What the last span has brought.
+    last_span: u32,
     /// How many bytes a read should wait for.
     least: u32,
 }
 
 impl Pace {
+    fn new(now: i64) -> Self {
+        Self { since_ms: now, bytes: 0, last_span: 0, least: 1 }
+    }
+
     /// Counts the bytes of a read at `now`.
     fn count(self, now: i64, bytes: u32) -> Self {
         let (passed, bytes) = (now - self.since_ms, self.bytes.saturating_add(bytes));
@@ -361,8 +376,9 @@ impl Pace {
             return Self { bytes, ..self };
         }
         let of_span = u32::try_from(i64::from(bytes) * SPAN_MS / passed).unwrap_or(MOST);
-        let least = if of_span < FIRST_STEP { 1 } else { of_span.min(MOST) };
-        Self { since_ms: now, bytes: 0, least }
+        let steady = of_span.min(self.last_span);
+        let least = if steady < MUCH { 1 } else { steady.min(MOST) };
+        Self { since_ms: now, bytes: 0, last_span: of_span, least }
     }
 }
 
@@ -460,7 +476,7 @@ impl Pump {
             unwanted: source.unwanted,
             least: 1,
             fast_reads: 0,
-            pace: Pace { since_ms: now_ms(), bytes: 0, least: 1 },
+            pace: Pace::new(now_ms()),
             last_read_ms: now_ms(),
             has_written: false,
             steps: 0,
@@ -520,14 +536,15 @@ impl Pump {
     fn adapt(&mut self, start: usize) {
         let now = now_ms();
         let bytes = u32::try_from(self.received.len() - start).unwrap_or(u32::MAX);
-        self.pace = self.pace.count(now, bytes);
-        if now - self.last_read_ms > FAST_MS {
+        let is_large = self.least == 1 && bytes >= LARGE;
+        self.pace = if is_large { Pace::new(now) } else { self.pace.count(now, bytes) };
+        if is_large || now - self.last_read_ms > FAST_MS {
             self.fast_reads = 0;
             self.least = self.pace.least;
         } else {
             self.fast_reads += 1;
             if self.fast_reads > FAST_READS {
-                self.least = (self.least * 4).clamp(FIRST_STEP, MOST);
+                self.least = (self.least * 4).clamp(FIRST_STEP, MOST_OF_BURST).max(self.pace.least);
             }
         }
         self.last_read_ms = now;
@@ -536,6 +553,12 @@ impl Pump {
         if self.has_written {
             self.least = self.least.max(traffic.least);
         }
+    }
+
+    /// After which time without a read the upstream has stalled. A read that waits for several bytes
+    /// does not end with each event: the pings of a model that thinks may be too few for it.
+    fn patience_ms(&self, deadlines: Deadlines) -> i64 {
+        if self.least > 1 { deadlines.idle_ms.saturating_mul(PATIENCE) } else { deadlines.idle_ms }
     }
 
     /// Writes what came from `start` on to the client.
@@ -618,14 +641,16 @@ mod tests {
     #[test]
     fn only_a_stream_that_brings_much_waits_for_what_comes_in_a_span() {
         let least = |every_ms: i64, bytes: u32| {
-            let begun = Pace { since_ms: 0, bytes: 0, least: 1 };
-            (1..=20).fold(begun, |pace, read| pace.count(read * every_ms, bytes)).least
+            (1..=20).fold(Pace::new(0), |pace, read| pace.count(read * every_ms, bytes)).least
         };
         // A token of a hosted model, a burst of a very fast one, and one of many streams of a thread.
         assert_eq!(least(20, 250), 1);
         assert_eq!(least(5, 100), 1);
         assert_eq!(least(5, 1_000), 3_200);
         assert_eq!(least(10, 60_000), MOST);
+        // After a burst, words come one by one.
+        let burst = (1..=16).fold(Pace::new(0), |pace, read| pace.count(read, 500));
+        assert_eq!(burst.count(36, 200).least, 1);
     }
 
     #[test]

@@ -123,7 +123,7 @@ impl InboundRequest {
 
     fn list_headers(&self) -> Vec<(String, String)> {
         let text = self.head.list_headers.call1(&JsValue::NULL, &self.raw.headers());
-        // The function cannot fail.
+        // The function is ours (entry.js), and cannot fail.
         let text = text.ok().and_then(|text| text.as_string()).unwrap_or_default();
         let mut lines = text.lines().map(str::to_owned);
         std::iter::from_fn(|| lines.next().zip(lines.next())).collect()

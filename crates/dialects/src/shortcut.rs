@@ -3,15 +3,19 @@
 
 use std::borrow::Cow;
 
-use crate::{Event, json, sse::Frame, write};
+use crate::{Event, json, response::PartKind, sse::Frame, write};
 
 /// Knows how the last chunk was translated, once two chunks in a row were translated
 /// in the same way. It may be used only where a piece of text changes nothing in
-/// the state of the decoder, and only a count in that of the encoder.
+/// the state of the decoder, and in that of the encoder only a count that it is told.
 #[derive(Debug, Default)]
 pub(crate) struct Shortcut {
     last: Option<Pattern>,
     is_confirmed: bool,
+    /// The text of the last chunk.
+    last_text: String,
+    /// The parts that are text. Encoders remember more of other parts.
+    text_parts: Vec<u32>,
     events: u32,
     delta: Option<(u32, String)>,
 }
@@ -53,8 +57,12 @@ impl Shortcut {
     /// Sees each event of a chunk that is translated without the shortcut.
     pub(crate) fn see(&mut self, event: &Event<'_>) {
         self.events = self.events.saturating_add(1);
-        if let Event::Delta { part, text } = event {
-            self.delta = Some((*part, text.clone().into_owned()));
+        match event {
+            Event::PartStart { part, kind: PartKind::Text, .. } => self.text_parts.push(*part),
+            Event::Delta { part, text } if self.text_parts.contains(part) => {
+                self.delta = Some((*part, text.clone().into_owned()));
+            }
+            _ => {}
         }
     }
 
@@ -62,9 +70,12 @@ impl Shortcut {
     pub(crate) fn learn(&mut self, frame: Frame<'_>, translated: Option<&str>) {
         let delta = self.delta.take().filter(|_| self.events == 1);
         self.events = 0;
-        let pattern = delta.and_then(|(part, text)| Pattern::of(part, &text, frame, translated));
-        self.is_confirmed = pattern.is_some() && pattern == self.last;
-        self.last = pattern;
+        let (part, text) = delta.unwrap_or_default();
+        let pattern = Pattern::of(part, &text, frame, translated);
+        let is_same = pattern.is_some() && pattern == self.last;
+        // Two texts that differ show that the decoder has read them there.
+        self.is_confirmed = is_same && (self.is_confirmed || text != self.last_text);
+        (self.last, self.last_text) = (pattern, text);
     }
 }
 
@@ -119,7 +130,7 @@ fn canonical(inner: &str) -> Option<Cow<'_, str>> {
 mod tests {
     use proptest::prelude::*;
 
-    use crate::{Dialect, Stream, tests::reply};
+    use crate::{Dialect, Reply, Stream, tests::reply};
 
     /// A piece of text as it may stand in a JSON string.
     fn text() -> impl Strategy<Value = &'static str> {
@@ -194,6 +205,19 @@ mod tests {
                 r#""}}]}"#,
             ),
             (r#"{"id":"x","choices":[{"index":0,"delta":{"content":""#, r#""},"finish_reason":"stop"}]}"#),
+            (
+                r#"{"id":"x","choices":[{"index":0,"delta":{"reasoning_details":[{"type":"reasoning.text","text":""#,
+                r#""}]}}]}"#,
+            ),
+            (
+                r#"{"id":"x","choices":[{"index":0,"delta":{"reasoning_details":[{"type":"reasoning.text","signature":""#,
+                r#""}]}}]}"#,
+            ),
+            (
+                r#"{"id":"x","choices":[{"index":0,"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":""#,
+                r#""}]}]}}]}"#,
+            ),
+            (r#"{"id":"x","choices":[{"index":0,"delta":{"content":[{"type":"text","text":""#, r#""}]}}]}"#),
             (r#"{"id":"x","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2},"x":""#, r#""}"#),
         ]);
         (around, prop::collection::vec(text(), 1..6)).prop_map(|((before, after), texts)| {
@@ -225,9 +249,12 @@ mod tests {
     }
 
     fn is_the_same(upstream: Dialect, bytes: &[u8], size: usize) -> bool {
-        [Dialect::Chat, Dialect::Messages].into_iter().all(|client| {
-            let stream = || Stream::new(upstream, client, &reply());
-            translated(stream(), bytes, size) == translated(stream().without_shortcut(), bytes, size)
+        let own_id = Reply { has_own_id: true, ..reply() };
+        [reply(), own_id].iter().all(|reply| {
+            [Dialect::Chat, Dialect::Messages].into_iter().all(|client| {
+                let stream = || Stream::new(upstream, client, reply);
+                translated(stream(), bytes, size) == translated(stream().without_shortcut(), bytes, size)
+            })
         })
     }
 

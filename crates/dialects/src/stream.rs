@@ -117,7 +117,8 @@ impl Stream {
             }
             _ => Translation::translate(upstream, client, reply, None),
         };
-        // A piece of text changes nothing in what these write of the next one.
+        // A piece of text changes nothing in what these write of the next one, but for the encoder of
+        // chunks, which counts characters: `rewrite` lets it count those of the shortcut.
         let has_shortcut = match &translation {
             Translation::Chat(_) | Translation::Messages { .. } => true,
             Translation::Translate { encoder, .. } => {

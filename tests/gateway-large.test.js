@@ -32,25 +32,28 @@ const WORDS = 20;
 /** How far apart a model's words are. */
 const WORD_MS = 10;
 
-/** A model whose long first piece comes in many parts at once, and each word only after the client has the one before. */
+/** A model that sends each word only after the client has the one before, and a long piece in many parts after the first one. */
 async function startStepwise() {
   let permit;
   const chunk = (content) => `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta: { content }, finish_reason: null }] })}\n\n`;
   const server = createServer(async (request, response) => {
     response.writeHead(200, { "content-type": "text/event-stream" });
-    const first = chunk("x".repeat(100_000));
-    for (let start = 0; start < first.length; start += 4_000) {
-      response.write(first.slice(start, start + 4_000));
-      await setImmediate();
-    }
     for (let word = 0; word < WORDS; word += 1) {
       response.write(chunk(` ${word}`));
       await Promise.all([new Promise((resolve) => (permit = resolve)), setTimeout(WORD_MS)]);
+      if (word === 0) await sendInParts(response, chunk("x".repeat(100_000)));
     }
     response.end("data: [DONE]\n\n");
   });
   await once(server.listen(0, "127.0.0.1"), "listening");
   return { url: `http://127.0.0.1:${server.address().port}`, permit: () => permit(), close: () => server.close() };
+}
+
+async function sendInParts(response, text) {
+  for (let start = 0; start < text.length; start += 4_000) {
+    response.write(text.slice(start, start + 4_000));
+    await setImmediate();
+  }
 }
 
 test("five megabytes of pictures reach a model of either family", async () => {
@@ -111,7 +114,7 @@ test("a megabyte in one line of a stream arrives whole, in either dialect", asyn
   assert.ok((await own.text()) === events);
 });
 
-test("after a long first piece each word is shown before the next one comes", { timeout: 30_000 }, async () => {
+test("after a long piece each word is shown before the next one comes", { timeout: 30_000 }, async () => {
   const response = await ask({ model: "stepwise/m", messages: HI, stream: true });
   let [text, shown] = ["", 0];
   for await (const piece of response.body.pipeThrough(new TextDecoderStream())) {

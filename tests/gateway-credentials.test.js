@@ -55,6 +55,8 @@ test("an invalid key, or one for an unknown provider, is refused and changes not
 
 test("a provider without our key serves only users who stored their own, at no cost here", async () => {
   gpt.setAnswer("For Ada.");
+  // A header without a value is none.
+  assert.equal((await ask(adas, "openai/gpt-6-luna", { "x-provider-key": "", "x-gateway-lenient": "" })).status, 200);
   const limited = await keyOf(ada, { budget: { microUsd: 1, per: "day" } });
   for (const key of [adas, limited]) {
     const answer = await ask(key, "openai/gpt-6-luna");

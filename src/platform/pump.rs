@@ -99,6 +99,14 @@ pub(crate) struct Deadlines {
     pub(crate) after_client_ms: i64,
 }
 
+impl Deadlines {
+    /// After how many milliseconds a read that waits for `least` bytes has stalled. One that waits for
+    /// several does not end with each event: the pings of a model that thinks may be too few for it.
+    fn of_read(self, least: u32) -> i64 {
+        if least > 1 { self.idle_ms.saturating_mul(PATIENCE) } else { self.idle_ms }
+    }
+}
+
 /// How the upstream's body ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
@@ -324,14 +332,15 @@ async fn watch(pump: Rc<RefCell<Pump>>, deadlines: Deadlines) -> End {
         if pump.steps != steps {
             (steps, since) = (pump.steps, now);
         }
-        let idle = now - since >= deadlines.idle_ms;
+        let silent_ms = now - since;
         let end = match pump.client_left_ms {
             _ if pump.unwanted.get() => End::Abandoned,
-            _ if idle && pump.reading && now - since >= pump.patience_ms(deadlines) => End::Stalled,
+            _ if pump.reading && silent_ms >= deadlines.of_read(pump.least) => End::Stalled,
             Some(left) if now - left >= deadlines.after_client_ms => End::Abandoned,
             _ => {
-                // The pump was waiting for the client, not for the upstream.
-                if let (true, Some(client)) = (idle, &pump.client) {
+                if let (false, Some(client)) = (pump.reading, &pump.client)
+                    && silent_ms >= deadlines.idle_ms
+                {
                     client.abort();
                 }
                 continue;
@@ -555,12 +564,6 @@ impl Pump {
         }
     }
 
-    /// After which time without a read the upstream has stalled. A read that waits for several bytes
-    /// does not end with each event: the pings of a model that thinks may be too few for it.
-    fn patience_ms(&self, deadlines: Deadlines) -> i64 {
-        if self.least > 1 { deadlines.idle_ms.saturating_mul(PATIENCE) } else { deadlines.idle_ms }
-    }
-
     /// Writes what came from `start` on to the client.
     fn forward(&mut self, start: usize) {
         self.steps = self.steps.wrapping_add(1);
@@ -636,6 +639,12 @@ mod tests {
     /// The traffic after `ms` milliseconds with `a_ms` reads in each.
     fn after(traffic: Traffic, from: i64, ms: i64, a_ms: i64) -> Traffic {
         (from * a_ms..(from + ms) * a_ms).fold(traffic, |traffic, read| traffic.count(read / a_ms))
+    }
+
+    #[test]
+    fn a_read_that_waits_for_several_bytes_may_take_longer() {
+        let deadlines = Deadlines { idle_ms: 30_000, after_client_ms: 0 };
+        assert_eq!([1, 2].map(|least| deadlines.of_read(least)), [30_000, 120_000]);
     }
 
     #[test]

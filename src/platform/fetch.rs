@@ -14,7 +14,7 @@ use worker::{
 
 use super::{
     clock::{now_ms, sleep},
-    stream::{Body, ReadResult, Reader},
+    stream::{Body, ReadResult, Reader, append},
 };
 
 /// How many bytes of a body are read at a time.
@@ -300,11 +300,9 @@ impl FetchResponse {
             let mut is_last = read.done();
             if let Some(chunk) = read.value() {
                 is_last |= chunk.length() < least;
-                let room = limit.saturating_sub(bytes.len());
-                let length = chunk.length() as usize;
-                let taken = u32::try_from(length.min(room)).unwrap_or(u32::MAX);
-                bytes.extend_from_slice(&chunk.subarray(0, taken).to_vec());
-                if length > room {
+                append(bytes, &chunk);
+                if bytes.len() > limit {
+                    bytes.truncate(limit);
                     return Err(Failure::TooLong);
                 }
                 view = Uint8Array::new(&chunk.buffer());

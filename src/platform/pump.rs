@@ -34,7 +34,7 @@ use worker::{
 
 use super::{
     clock::{now_ms, sleep},
-    stream::{Body, ReadResult, Reader, Writer},
+    stream::{Body, ReadResult, Reader, Writer, append},
 };
 
 /// Bytes of the one read buffer.
@@ -290,15 +290,6 @@ impl Source {
         let mut pump = pump.borrow_mut();
         pump.release(has_finished);
         Outcome { received: std::mem::take(&mut pump.received), end, client: pump.client.take() }
-    }
-}
-
-/// Appends `chunk` to the received bytes.
-fn append(received: &mut Vec<u8>, chunk: &Uint8Array) {
-    let start = received.len();
-    received.resize(start + chunk.length() as usize, 0);
-    if let Some(space) = received.get_mut(start..) {
-        chunk.copy_to(space);
     }
 }
 

@@ -107,3 +107,12 @@ impl Writer {
         self.0.write_with_chunk(chunk)
     }
 }
+
+/// Appends `chunk` to `bytes`.
+pub(super) fn append(bytes: &mut Vec<u8>, chunk: &Uint8Array) {
+    let start = bytes.len();
+    bytes.resize(start + chunk.length() as usize, 0);
+    if let Some(space) = bytes.get_mut(start..) {
+        chunk.copy_to(space);
+    }
+}

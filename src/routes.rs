@@ -69,7 +69,7 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Scope(Deploy) GET "/api/projects/{id}/deployments" => deploy::list;
         Scope(ProjectsWrite) POST "/api/projects/{id}/preview" => deploy::preview::create;
 
-        Scope(Chat) POST "/api/chat" => chat::stream, pictures;
+        Scope(Chat) POST "/api/chat" => chat::stream [chat::keys_of_token], pictures;
         Scope(Chat) GET "/api/chat/{id}" => chat::history;
         Scope(Chat) POST "/api/chat/{id}/stop" => chat::stop;
 

@@ -52,7 +52,7 @@ test("in its next turn the model gets the changes that could not be made", async
   claude.setAnswer("Sorry.");
   await chat(hatch, id, "Again");
   const said = claude.requests.at(-1).body.messages.at(-2);
-  assert.match(said.content, /\[Hatch: app\.js was kept as it was: /);
+  assert.match(said.content[0].text, /\[Hatch: app\.js was kept as it was: /);
 });
 
 for (const [what, answer] of Object.entries({

@@ -73,7 +73,7 @@ for (const [status, ours, code] of [[400, 502, "upstream_rejected"], [401, 502, 
 
 test("a 404 of a server that is not Anthropic's is not taken for an unknown model", async () => {
   always({ status: 404, html: true });
-  await refused(502, "upstream_rejected");
+  await refused(502, "upstream_error");
 });
 
 test("a long Retry-After is left to the client", async () => {
@@ -128,7 +128,7 @@ for (const fault of [{ refuse: true }, { cutAfterBytes: 0 }, { emptyStream: true
 
 test("an answer that is not an event stream becomes 502", async () => {
   always({ wrongContentType: true });
-  await refused(502, "upstream_unreachable");
+  await refused(502, "upstream_error");
 });
 
 const START = `event: message_start\ndata: {"type":"message_start","message":{"model":"claude-sonnet-5-5","usage":{"input_tokens":25,"output_tokens":1}}}\n\n`;
@@ -167,7 +167,7 @@ for (const [what, raw] of Object.entries({
 for (const [what, raw] of Object.entries({ "a ping": [PING], "message_start": [START], "the start of a block": [START, PING + BLOCK], "garbage": ["event: message_start\ndata: {\"type\":\"message_start\",\"mess\n\n"] })) {
   test(`a stream that ends after ${what} is tried three times and then becomes 502`, async () => {
     always({ raw });
-    await refused(502, "upstream_unreachable");
+    await refused(502, what === "garbage" ? "upstream_error" : "upstream_unreachable");
     assert.equal(asked(), 3);
   });
 }
@@ -200,7 +200,7 @@ for (const query of ["?format=events", ""]) {
     const id = await newProject(hatch);
     const { events } = await chat(hatch, id, "Hi", { query });
     const { data } = events.find(({ event }) => event === "files");
-    assert.deepEqual(data, { version: 0, files: [], notes: ["Claude's answer is empty; ask again"] });
+    assert.deepEqual(data, { version: 0, files: [], notes: ["The answer is empty; ask again"] });
     assert.equal(asked(), 1);
   });
 
@@ -329,8 +329,8 @@ test("an interrupted answer is in the history of the next, and an empty one is n
   await chat(hatch, id, "One");
   await chat(hatch, id, "Two");
   await chat(hatch, id, "Three");
-  const said = claude.requests.at(-1).body.messages.map(({ role, content }) => [role, content[0].text ?? content]);
-  assert.deepEqual(said, [["user", "One"], ["assistant", HALF], ["user", "Two"], ["user", "Three"]]);
+  const said = claude.requests.at(-1).body.messages.map(({ role, content }) => [role, ...content.map(({ text }) => text)]);
+  assert.deepEqual(said, [["user", "One"], ["assistant", HALF], ["user", "Two", "Three"]]);
 });
 
 test("if a stream breaks after its client has left, the answer is saved as interrupted", async () => {

@@ -114,7 +114,7 @@ test("an answer that Claude refused to finish is saved and changes no file", asy
   const id = await newProject(hatch, { "app.js": "good\n" });
   claude.setAnswer({ content: block("app.js", "bad"), stopReason: "refusal", stopDetails: { type: "refusal", category: "cyber", explanation: null } });
   const { events } = await chat(hatch, id);
-  assert.deepEqual(ours(events).files, { version: 1, files: [], notes: ["Claude declined to answer; nothing was changed"] });
+  assert.deepEqual(ours(events).files, { version: 1, files: [], notes: ["The model declined to answer; nothing was changed"] });
   assert.ok(ours(events).done);
   assert.deepEqual(await codeOf(hatch, id), { "app.js": "good\n" });
 });
@@ -182,7 +182,7 @@ test("a client that leaves in the middle loses nothing: the turn is finished, sa
 
 test("many chats at once on one project are all saved and all merged", async () => {
   const id = await newProject(hatch);
-  claude.setAnswer(({ messages: asked }) => block(`${asked.at(-1).content[0].text}.txt`, "mine"));
+  claude.setAnswer(({ messages: asked }) => block(`${asked.at(-1).content.at(-1).text}.txt`, "mine"));
   const names = Array.from({ length: 12 }, (_, i) => `file${i}`);
   const all = await Promise.all(names.map((name) => chat(hatch, id, name)));
   for (const { events } of all) assert.equal(events.at(-1).event, "done");
@@ -220,7 +220,7 @@ test("a project deleted while Claude answers stays deleted, and the client is to
   claude.setAnswer(PAGE);
   const { events, whole } = await chatAround(id, () => hatch.api("DELETE", `/api/projects/${id}`));
   assert.ok(whole);
-  assert.deepEqual(events.at(-1), { event: "error", data: { type: "error", error: { type: "not_found_error", message: "The project was deleted while Claude answered" } } });
+  assert.deepEqual(events.at(-1), { event: "error", data: { type: "error", error: { type: "not_found_error", message: "The project was deleted during the answer" } } });
   assert.equal((await hatch.api("GET", `/api/projects/${id}`)).status, 404);
   assert.deepEqual(await hatch.sql("SELECT id FROM chat_messages WHERE project_id = ?", id), []);
 });

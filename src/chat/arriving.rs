@@ -1,11 +1,14 @@
 //! An answer while it arrives. It is parsed once, for three readers: a client
-//! of `{"text"}` pieces, the checkpoints, and the saved row. Pure.
+//! of `{"text"}` pieces, the checkpoints, and the saved row. The stream of a
+//! provider that does not speak Claude's dialect is first translated. Pure.
 
+use hatch_dialects::Stream;
 use hatch_wire::{anthropic::Message, sse::Decoder};
 
 /// The part of an answer that has arrived.
 #[derive(Debug, Default)]
 pub(super) struct Arriving {
+    translation: Option<Translation>,
     decoder: Decoder,
     message: Message,
     /// How many bytes of the stream `message` was read from.
@@ -21,11 +24,51 @@ pub(super) struct Arriving {
     keeping: usize,
 }
 
+/// A stream that is translated into Claude's events.
+#[derive(Debug)]
+struct Translation {
+    stream: Stream,
+    /// The events that the client does not have yet.
+    events: Vec<u8>,
+}
+
+impl Translation {
+    /// Appends what `translate` writes to the events, and returns it.
+    fn append(&mut self, translate: impl FnOnce(&mut Stream, &mut Vec<u8>)) -> &[u8] {
+        let from = self.events.len();
+        translate(&mut self.stream, &mut self.events);
+        self.events.get(from..).unwrap_or_default()
+    }
+}
+
 impl Arriving {
+    /// An answer whose bytes `translation` turns into Claude's events; without one they are such events.
+    pub(super) fn translated(translation: Option<Stream>) -> Self {
+        let translation = translation.map(|stream| Translation { stream, events: Vec::new() });
+        Self { translation, ..Self::default() }
+    }
+
+    pub(super) fn is_translated(&self) -> bool {
+        self.translation.is_some()
+    }
+
     /// Reads the next bytes of the stream.
     pub(super) fn read(&mut self, bytes: &[u8]) {
-        self.decoder.push(bytes, |data| self.message.observe(data));
+        let Self { translation, decoder, message, .. } = self;
+        let events = match translation {
+            Some(translation) => translation.append(|stream, out| stream.push(bytes, out)),
+            None => bytes,
+        };
+        decoder.push(events, |data| message.observe(data));
         self.read += bytes.len();
+    }
+
+    /// Returns the translated events that the client does not have yet.
+    pub(super) fn pass_events_on(&mut self) -> Vec<u8> {
+        self.translation
+            .as_mut()
+            .map(|translation| std::mem::take(&mut translation.events))
+            .unwrap_or_default()
     }
 
     /// Returns the text that the client does not have yet.
@@ -57,9 +100,18 @@ impl Arriving {
         self.kept = self.keeping;
     }
 
-    /// Reads the rest of `received`, which is the whole stream, and returns the message.
-    pub(super) fn finish(mut self, received: &[u8]) -> Message {
+    /// Reads the rest of `received`, which is the whole stream; `has_ended` says that its sender has closed it.
+    pub(super) fn finish(&mut self, received: &[u8], has_ended: bool) {
         self.read(received.get(self.read..).unwrap_or_default());
+        let Self { translation: Some(translation), decoder, message, .. } = self else { return };
+        // A cut stream gets its error from the chat.
+        if has_ended && !translation.stream.is_over() {
+            let events = translation.append(Stream::finish);
+            decoder.push(events, |data| message.observe(data));
+        }
+    }
+
+    pub(super) fn into_message(self) -> Message {
         self.message
     }
 }
@@ -112,7 +164,8 @@ mod tests {
             }
             let whole = texts.concat();
             prop_assert!(whole.starts_with(&passed_on) && whole.starts_with(&kept));
-            prop_assert_eq!(arriving.finish(&stream).text, whole);
+            arriving.finish(&stream, true);
+            prop_assert_eq!(arriving.into_message().text, whole);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Checkpoints save a long answer while it arrives, so that a killed Worker
 //! loses only a few seconds of it.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, collections::VecDeque, rc::Rc};
 
 use hatch_code::CodeMap;
 use hatch_wire::{anthropic::Message, sse};
@@ -23,12 +23,11 @@ use crate::{
     platform::{
         clock::{now_ms, sleep},
         log,
-        pump::{Deadlines, End, Outcome, Source},
+        pump::{Deadlines, End, Outcome, Rewrite, Source},
         stream::Writer,
     },
     redact,
     store::{Database, Rows, Statement, projects},
-    upstream::anthropic::models,
 };
 
 /// How often saving an answer is tried. A try fails when the database is busy
@@ -43,21 +42,23 @@ pub(super) const DELETED: Error = Error::NotFound(Resource::Project);
 pub(super) async fn carry(
     turn: ChatTurn,
     base: Base,
-    source: Source,
+    (source, arriving): (Source, Arriving),
     client: Writer,
     format: ChatFormat,
     deadlines: Deadlines,
     database: Database,
 ) {
-    let arriving = Rc::new(RefCell::new(Arriving::default()));
+    let is_translated = arriving.is_translated();
+    let arriving = Rc::new(RefCell::new(arriving));
     let rewrite = match format {
+        ChatFormat::Events if is_translated => Some(translated(arriving.clone())),
         ChatFormat::Events => None,
         ChatFormat::Text => Some(pieces::rewrite(arriving.clone())),
     };
     let unwanted = source.unwanted();
     let checkpoint = async |new: Vec<u8>| {
         let checkpoint = checkpoint(&turn, &mut arriving.borrow_mut(), &new);
-        let cost = cost_of(&turn, arriving.borrow().message());
+        let cost = turn.cost(arriving.borrow().message()).unwrap_or_default();
         let draw = turn.reserved.as_ref().and_then(|reserved| reserved.draw(cost));
         // A failed checkpoint is made up for by the next one, or by the save at the end.
         if let Ok(rows) = database.batch_all([checkpoint].into_iter().chain(draw).collect()).await {
@@ -75,7 +76,11 @@ pub(super) async fn carry(
         }
     };
     let Outcome { received, end, client } = source.pump(client, rewrite, deadlines, checkpoint).await;
-    let mut message = arriving.take().finish(&received);
+    let mut arriving = arriving.take();
+    let has_failed = arriving.message().error.is_some();
+    arriving.finish(&received, end == End::Closed);
+    let last_events = arriving.pass_events_on();
+    let mut message = arriving.into_message();
     // The cost first: a kill between the two loses a part of the answer, and no money.
     reconcile(&turn, &message, &database).await;
     let mut saved = save(&turn, &message, base.clone(), &database).await;
@@ -91,12 +96,19 @@ pub(super) async fn carry(
         }));
     }
     let Some(client) = client else { return };
-    // A client of Claude's events has got Claude's own `error` event already.
-    let has_sent_error = format == ChatFormat::Events && sse::has_event(&received, "error");
-    let events = match message.error {
-        Some(_) if has_sent_error => Vec::new(),
-        _ => final_events(&turn, &message, end, format, saved),
+    // A client of Claude's events has got the model's own `error` event already.
+    let has_sent_error = match is_translated {
+        true => has_failed,
+        false => sse::has_event(&received, "error"),
     };
+    let events = match message.error {
+        Some(_) if format == ChatFormat::Events && has_sent_error => Vec::new(),
+        _ => final_events(&turn, &message, turn.cost(&message), end, format, saved),
+    };
+    // What a translation adds at the end of a stream is an error of its own if the stream was cut.
+    if format == ChatFormat::Events && message.is_complete() {
+        let _ = client.write(&last_events).await;
+    }
     for event in events {
         // A client that leaves now misses only these events.
         let _ = client.write(event.as_bytes()).await;
@@ -112,18 +124,21 @@ fn checkpoint(turn: &ChatTurn, arriving: &mut Arriving, new: &[u8]) -> Statement
     }
 }
 
-/// What has arrived of an answer has cost so much.
-fn cost_of(turn: &ChatTurn, message: &Message) -> i64 {
-    // An error in place of an answer costs nothing.
-    let is_free = message.error.is_some() && message.text.is_empty();
-    if is_free { 0 } else { models::cost_of_answer(&turn.model, message, turn.prompt_tokens) }
+/// Gives the client the events of a translated answer.
+fn translated(arriving: Rc<RefCell<Arriving>>) -> Rewrite {
+    Box::new(move |bytes: &[u8], writes: &mut VecDeque<Vec<u8>>| {
+        let mut arriving = arriving.borrow_mut();
+        arriving.read(bytes);
+        writes.push_back(arriving.pass_events_on());
+    })
 }
 
 /// Books the real cost of the answer, and returns to the user's quotas the rest
 /// of what was reserved, and the message itself if no text came. If the Worker
 /// is killed before this, the sweep returns what no checkpoint has booked.
 async fn reconcile(turn: &ChatTurn, message: &Message, database: &Database) {
-    let booked = turn.reserved.as_ref().map(|reserved| reserved.reconcile(cost_of(turn, message)));
+    let booked =
+        turn.reserved.as_ref().map(|reserved| reserved.reconcile(turn.cost(message).unwrap_or_default()));
     match booked.transpose() {
         Ok(booked) => {
             let unanswered = turn.counted.iter().filter(|_| message.text.is_empty()).map(Taken::refund);
@@ -205,28 +220,34 @@ async fn save_once(
 pub(super) fn final_events(
     turn: &ChatTurn,
     message: &Message,
+    cost: Option<i64>,
     end: End,
     format: ChatFormat,
     saved: Result<Changes, Error>,
 ) -> Vec<String> {
     match saved {
-        Ok(changes) if message.is_complete() => done_events(turn, message, format, &changes),
+        Ok(changes) if message.is_complete() => done_events(turn, message, cost, format, &changes),
         Ok(_) => vec![error_event(interruption(message, end))],
         Err(DELETED) => {
-            vec![error_event(("not_found_error", "The project was deleted while Claude answered"))]
+            vec![error_event(("not_found_error", "The project was deleted during the answer"))]
         }
         Err(_) => vec![error_event(("api_error", "The answer could not be saved; ask again"))],
     }
 }
 
-fn done_events(turn: &ChatTurn, message: &Message, format: ChatFormat, changes: &Changes) -> Vec<String> {
-    let model = message.model.as_deref().unwrap_or(&turn.model);
+fn done_events(
+    turn: &ChatTurn,
+    message: &Message,
+    cost: Option<i64>,
+    format: ChatFormat,
+    changes: &Changes,
+) -> Vec<String> {
     let mut what_was_saved = json!({
         "messageId": turn.id,
         "projectId": turn.project_id,
         "usage": message.usage,
-        "model": model,
-        "costMicroUsd": models::cost_micro_usd(model, &message.usage),
+        "model": turn.answered_as(message),
+        "costMicroUsd": cost,
     });
     if let (Some(note), Some(fields)) = (&turn.note, what_was_saved.as_object_mut()) {
         fields.insert("note".to_owned(), note.as_str().into());
@@ -252,10 +273,10 @@ fn error_event((kind, text): (&str, &str)) -> String {
 
 fn interruption(message: &Message, end: End) -> (&'static str, &'static str) {
     if let Some(kind) = message.error {
-        return (kind, "Claude ended the answer with an error; the text so far is saved");
+        return (kind, "The model ended the answer with an error; the text so far is saved");
     }
     match end {
-        End::Stalled => ("timeout_error", "Claude stopped sending; the text so far is saved"),
+        End::Stalled => ("timeout_error", "The model stopped sending; the text so far is saved"),
         End::Abandoned => ("api_error", "The answer was stopped; the text so far is saved"),
         End::Closed | End::Cut | End::TooLong => {
             ("api_error", "The answer was cut off; the text so far is saved")

@@ -26,10 +26,10 @@ impl Changes {
             return Self::default();
         }
         if message.was_refused() {
-            return Self::note("Claude declined to answer; nothing was changed");
+            return Self::note("The model declined to answer; nothing was changed");
         }
         if message.text.trim().is_empty() {
-            return Self::note("Claude's answer is empty; ask again");
+            return Self::note("The answer is empty; ask again");
         }
         let answer = match message.ran_out() {
             true => hatch_code::extraction_interrupted(&message.text),
@@ -48,7 +48,7 @@ impl Changes {
         }
         notes.extend(changes.files.iter().filter_map(note_on));
         if message.ran_out() {
-            notes.push("The answer reached its maximum length; ask Claude to continue".to_owned());
+            notes.push("The answer reached its maximum length; ask to continue".to_owned());
         }
         if !notes.is_empty() && !changes.files.iter().any(is_taken) {
             notes.push("Nothing was taken from this answer".to_owned());
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(changes.files[0].status, FileStatus::Refused);
         assert!(changes.notes[0].starts_with("../a.js was refused: "), "{:?}", changes.notes);
         assert_eq!(changes.notes[1], "Nothing was taken from this answer");
-        assert_eq!(changes_of(" \n", "{}", "{}").0.notes, ["Claude's answer is empty; ask again"]);
+        assert_eq!(changes_of(" \n", "{}", "{}").0.notes, ["The answer is empty; ask again"]);
     }
 
     #[test]

@@ -141,12 +141,12 @@ impl Follower {
     /// The events after the text: the answer is saved, or was cut off.
     async fn end(&mut self) -> Vec<String> {
         let saved = self.saved().await;
-        let (message, saved) = match saved {
-            Ok(Some((message, saved))) => (message, Ok(saved)),
-            Ok(None) => (Message::default(), Err(carry::DELETED)),
+        let (message, cost, saved) = match saved {
+            Ok(Some((message, cost, saved))) => (message, cost, Ok(saved)),
+            Ok(None) => (Message::default(), None, Err(carry::DELETED)),
             Err(error) => {
                 log::failure("chat.follow", &error);
-                (Message::default(), Err(error))
+                (Message::default(), None, Err(error))
             }
         };
         // Text that was saved after the last poll.
@@ -160,19 +160,19 @@ impl Follower {
                 claude_event(&json!({ "type": "message_stop" })),
             ]);
         }
-        events.extend(carry::final_events(&self.turn, &message, End::Cut, self.format, saved));
+        events.extend(carry::final_events(&self.turn, &message, cost, End::Cut, self.format, saved));
         events
     }
 
-    /// Reads the saved answer. A lost one is first marked as interrupted.
-    async fn saved(&mut self) -> Result<Option<(Message, Changes)>, Error> {
+    /// Reads the saved answer, its cost and its changes. A lost one is first marked as interrupted.
+    async fn saved(&mut self) -> Result<Option<(Message, Option<i64>, Changes)>, Error> {
         let (id, user) = (self.turn.id.as_str(), self.turn.user.as_str());
         let lost = store::interrupt_lost(Some(id), now_ms() - store::SILENT_MS);
         let [_, saved] = self.database.batch([lost, store::saved(id, user)]).await?;
         let Some(saved) = saved.first::<store::Saved>()? else { return Ok(None) };
         let is_complete = saved.status == "complete";
         let message = Message::kept(saved.content, saved.model, saved.usage.unwrap_or_default(), is_complete);
-        Ok(Some((message, saved.changes.unwrap_or_default())))
+        Ok(Some((message, saved.cost_micro_usd, saved.changes.unwrap_or_default())))
     }
 }
 

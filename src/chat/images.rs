@@ -1,7 +1,7 @@
 //! Pictures in a message.
 
 use garde::Validate;
-use hatch_wire::anthropic::request;
+use hatch_dialects::request::{Content, Image as Picture, MediaSource, Part};
 use serde::{Deserialize, Serialize};
 
 /// The most pictures in a message.
@@ -63,7 +63,10 @@ fn is_base64(data: &str, (): &()) -> garde::Result {
 }
 
 impl Image {
-    pub(super) fn for_claude(&self) -> request::Image {
-        request::Image { media_type: self.media_type.name().to_owned(), data: self.data.clone() }
+    /// The picture as a part of a message.
+    pub(super) fn part(&self) -> Part {
+        let media_type = self.media_type.name().to_owned();
+        let source = MediaSource::Base64 { media_type, data: self.data.clone() };
+        Content::Image(Picture { source, detail: None }).into()
     }
 }

@@ -13,15 +13,15 @@ mod images;
 mod model;
 #[cfg(test)]
 pub(crate) mod openapi;
+mod paced;
 mod pieces;
 mod prompt;
-mod sandbox;
 mod settings;
 pub(crate) use settings::SETTINGS;
 mod store;
 #[cfg(test)]
 pub(crate) use store::MessageView;
-pub(crate) use store::OWNED;
+pub(crate) use store::{OWNED, keys_of_token};
 mod turn;
 
 use garde::Validate;
@@ -29,9 +29,10 @@ use serde::Deserialize;
 use worker::Env;
 
 use self::{
+    arriving::Arriving,
     begin::{BeginOutcome, NOT_FOUND, TurnContext},
     images::Image,
-    model::Model,
+    model::Choice,
     settings::{Chat, ChatFormat},
     turn::ChatTurn,
 };
@@ -90,18 +91,21 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
     let format = format(&context)?;
     let new: NewMessage = body::json(&context).await?;
     let budget = Chat::of(&context.settings)?.prompt_budget();
-    let choice = model::choose(new.model.as_deref(), &context.settings)?;
     let database = context.database()?;
+    let id = context.new_id("answer")?;
+    let has_images = !new.images.is_empty();
+    let choice = model::choose(new.model.as_deref(), has_images, &id, user, &context, &database).await?;
     let mut turn = ChatTurn {
-        id: context.new_id("answer")?,
+        id,
         question_id: context.new_id("question")?,
         project_id: begin::project_id(new.project_id),
         user: user.id.clone(),
         model: choice.model.name().to_owned(),
-        note: choice.note,
+        note: choice.note.clone(),
         prompt_tokens: 0,
         counted: None,
         reserved: None,
+        pricing: None,
     };
     if context.is_again()
         && let Some(answer) = follow::answer(turn.clone(), format, &context).await?
@@ -130,8 +134,8 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
         Deadlines { idle_ms: context.settings.timeouts.idle_ms, after_client_ms: AFTER_CLIENT_MS };
     let TurnContext { base, history, has_made_project } = opening;
     let prompt = prompt::ChatPrompt::new(new.message, &base.code, history, budget).with(new.images);
-    let started = ask_model(&choice.model, prompt, &mut turn, user, deadlines, &context, &database).await;
-    let (source, (client, body)) = match started {
+    let started = ask_model(&choice, prompt, &mut turn, user, deadlines, &context, &database).await;
+    let (answer, (client, body)) = match started {
         Ok(started) => started,
         Err(error) => {
             // No answer came, so the turn is undone. The sweep ends rows that remain.
@@ -152,29 +156,30 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
     };
     let response =
         turn.counted.iter().fold(Response::events(body), |response, counted| counted.add_headers(response));
-    context.background.run(carry::carry(turn, base, source, client, format, deadlines, database));
+    context.background.run(carry::carry(turn, base, answer, client, format, deadlines, database));
     Ok(response)
 }
 
 /// Reserves what the answer may cost at most, and waits for its first bytes.
 /// Meanwhile it keeps `alive_at` up to date.
 async fn ask_model(
-    model: &Model,
+    choice: &Choice,
     prompt: prompt::ChatPrompt<'_>,
     turn: &mut ChatTurn,
     user: &User,
     deadlines: Deadlines,
     context: &RequestContext,
     database: &Database,
-) -> Result<(Source, (Writer, Body)), Error> {
+) -> Result<((Source, Arriving), (Writer, Body)), Error> {
     turn.prompt_tokens = prompt.tokens();
-    turn.reserved = model.reserve(&turn.id, &prompt, user, &context.settings, database).await?;
+    turn.reserved = choice.reserve(turn, user, context, database).await?;
     let touch = async || {
         // A missed write does no harm: a turn counts as lost only after several.
         let _ = database.query(store::touch(turn, now_ms())).await;
     };
-    let source = with_ticks(TOUCH_MS, touch, model.ask(context, prompt, &turn.id, deadlines)).await?;
-    Ok((source, stream::channel()?))
+    let opened = with_ticks(TOUCH_MS, touch, choice.ask(context, prompt, &turn.id, deadlines)).await?;
+    turn.pricing = opened.pricing;
+    Ok(((opened.source, Arriving::translated(opened.translation)), stream::channel()?))
 }
 
 /// The format in `?format=`. Without it, a client that speaks Anthropic's API

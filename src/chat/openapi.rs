@@ -42,12 +42,12 @@ data: {"done":true}
 pub(crate) fn module() -> Module {
     Module {
         name: "chat",
-        about: "You say what to build, and Claude answers with files.",
+        about: "You say what to build, and a model answers with files.",
         operations: vec![stream(), stop(), history()],
     }
 }
 
-/// A failure of Claude before the first byte of its answer.
+/// A failure of the model before the first byte of its answer.
 fn upstream(kind: UpstreamKind, detail: &str, retry_after_s: Option<i64>) -> Error {
     Error::Upstream { kind, detail: detail.to_owned(), retry_after_s }
 }
@@ -61,12 +61,13 @@ fn stream() -> Operation {
              everything is saved. A stream that is cut off ends in `error` and never in `done`; the text so far is saved as \
              `interrupted`. A `projectId` that is a UUID of no project begins a project of that id, named after the message \
              (a key needs `projects:write` for it). The same message, sent again while it is being answered or within 15 \
-             seconds after its answer was cut off, gets the same answer and is not paid twice. For an unknown `model` the \
-             default one answers, and `note` in `saved` says so.",
+             seconds after its answer was cut off, gets the same answer and is not paid twice. `model` is a name of \
+             `GET /v1/models`; for an unknown one the default answers, and `note` in `saved` says so. Answers by your own \
+             key of a provider (`PUT /auth/credentials/{provider}`) cost nothing here.",
         )
         .query(
             "format",
-            "`text`: data-only `{\"text\"}` pieces. `events`: Claude's own event stream as it arrives, which is \
+            "`text`: data-only `{\"text\"}` pieces. `events`: the events of Claude's API, its own as they arrive, which is \
              also what a request with the header `anthropic-version` gets.",
             json_schema!({ "type": "string", "enum": ["events", "text"], "default": "text" }),
         )
@@ -81,7 +82,15 @@ fn stream() -> Operation {
         .fails(NOT_FOUND)
         .fails(Error::Refused {
             code: "unknown_model",
-            detail: "Claude does not know this model; leave `model` out for the default".to_owned(),
+            detail: "Its provider does not know this model; leave `model` out for the default".to_owned(),
+        })
+        .fails(Error::Refused {
+            code: "unsupported_by_model",
+            detail: "this model does not read images".to_owned(),
+        })
+        .fails(Error::Forbidden {
+            code: "model_not_allowed",
+            detail: "This API key may not ask openai/gpt-6-sol".into(),
         })
         .fails(Error::Refused {
             code: "conversation_too_long",
@@ -89,14 +98,14 @@ fn stream() -> Operation {
                      large ones smaller, or go on in a new project"
                 .to_owned(),
         })
-        .fails(upstream(UpstreamKind::RateLimited, "Claude's rate limit is reached; try again after the time in Retry-After", Some(10)))
+        .fails(upstream(UpstreamKind::RateLimited, "Claude takes no more requests for now; try again after the time in Retry-After", Some(10)))
         .fails(upstream(UpstreamKind::Unreachable, "Claude cannot be reached; try again in a moment", None))
         .fails(upstream(UpstreamKind::Failed, "Claude failed; try again in a moment", Some(5)))
-        .fails(upstream(UpstreamKind::Rejected, "Claude refused the request (invalid_request_error)", None))
-        .fails(upstream(UpstreamKind::Unauthorized, "Claude refused our key: check CLAUDE_API_KEY", None))
-        .fails(upstream(UpstreamKind::Billing, "The account of CLAUDE_API_KEY cannot pay for this", None))
+        .fails(upstream(UpstreamKind::Rejected, "Claude refused the request", None))
+        .fails(upstream(UpstreamKind::Unauthorized, "Claude refused our key; whoever runs this service must change it", None))
+        .fails(upstream(UpstreamKind::Billing, "Claude refused: our account there cannot pay", None))
         .fails(upstream(UpstreamKind::Overloaded, "Claude is overloaded; try again in a moment", Some(5)))
-        .fails(upstream(UpstreamKind::Timeout, "Claude did not answer in time; try again", None))
+        .fails(upstream(UpstreamKind::Timeout, "Claude did not answer in time; try again in a moment", None))
 }
 
 fn stop() -> Operation {
@@ -109,7 +118,7 @@ fn stop() -> Operation {
     };
     Operation::new("POST /api/chat/{id}/stop", "chat.stop", "Stop the answer that is being written")
         .about(
-            "The answer does not change the code. The connection to Claude is closed within seconds. The text so far is saved as \
+            "The answer does not change the code. The connection to the model is closed within seconds. The text so far is saved as \
              `interrupted`, and its cost is counted. The same message, sent again, begins a new turn.",
         )
         .path("id", "The project.", Project::ID)

@@ -1,7 +1,10 @@
-//! Builds the prompt for Claude. Pure.
+//! Builds the prompt. Pure.
 
 use hatch_code::CodeMap;
-use hatch_wire::anthropic::request::{Prompt, PromptMessage};
+use hatch_dialects::{
+    Json, Request,
+    request::{Message, Part, Reasoning, Role, ThinkingMode},
+};
 use serde::Deserialize;
 
 use super::{
@@ -105,16 +108,36 @@ impl<'a> ChatPrompt<'a> {
         fixed.into_iter().chain(history).map(hatch_code::tokens).sum::<u64>().saturating_add(pictures)
     }
 
-    pub(super) fn for_claude(&self, model: &str) -> Prompt {
-        Prompt {
-            model: model.to_owned(),
-            system: SYSTEM.to_owned(),
-            context: self.context.clone(),
-            history: turns(&self.history),
-            images: self.images.iter().map(Image::for_claude).collect(),
-            message: self.message.clone(),
+    /// The request for an answer of at most `longest` tokens. Three places end a part of it that repeats, and that
+    /// a provider may cache: the system prompt, the code until it changes, and the conversation so far.
+    pub(super) fn request(&self, longest: u64) -> Request {
+        let mut system = vec![cached(SYSTEM)];
+        if !self.context.is_empty() {
+            system.push(cached(&self.context));
+        }
+        let mut messages = vec![Message::new(Role::System, system)];
+        messages.extend(turns(&self.history));
+        let mut parts: Vec<Part> = self.images.iter().map(Image::part).collect();
+        parts.push(cached(&self.message));
+        messages.push(Message::new(Role::User, parts));
+        Request {
+            messages,
+            max_tokens: Some(longest),
+            // The text should come at once; a model that always thinks shows that it does.
+            reasoning: Some(Reasoning {
+                mode: Some(ThinkingMode::BetweenTools),
+                summary: Some("summarized".to_owned()),
+                ..Reasoning::default()
+            }),
+            stream: true,
+            ..Request::default()
         }
     }
+}
+
+/// A text up to whose end the prompt is cached.
+fn cached(text: &str) -> Part {
+    Part { cache: Json::parse(r#"{"type":"ephemeral"}"#), ..Part::text(text) }
 }
 
 /// The paths that the conversation changed, the latest first.
@@ -132,11 +155,13 @@ fn context(code: &CodeMap, message: &str, changed: &[String], budget: u64) -> St
 
 /// The history as turns. The API requires a user's turn first and refuses empty
 /// ones, so an answer whose question did not fit is left out too.
-fn turns(history: &[HistoryMessage]) -> Vec<PromptMessage> {
+fn turns(history: &[HistoryMessage]) -> Vec<Message> {
     let written = history.iter().filter(|message| !message.content.trim().is_empty());
-    let turns =
-        written.map(|message| PromptMessage { role: message.role.clone(), content: message.with_notes() });
-    turns.skip_while(|turn| turn.role != "user").collect()
+    let turns = written.map(|message| {
+        let role = if message.role == "user" { Role::User } else { Role::Assistant };
+        Message::new(role, vec![Part::text(message.with_notes())])
+    });
+    turns.skip_while(|turn| turn.role != Role::User).collect()
 }
 
 impl HistoryMessage {
@@ -168,7 +193,7 @@ mod tests {
             history_message("assistant", " "),
             history_message("user", "c"),
         ]);
-        let contents: Vec<_> = turns.iter().map(|turn| turn.content.as_str()).collect();
+        let contents: Vec<_> = turns.iter().map(Message::text).collect();
         assert_eq!(contents, ["b", "c"]);
     }
 
@@ -180,7 +205,7 @@ mod tests {
             ..history_message("assistant", "Done.")
         };
         let turns = turns(&[history_message("user", "a"), answer]);
-        assert_eq!(turns[1].content, "Done.\n\n[Hatch: app.js was kept as it was]");
+        assert_eq!(turns[1].text(), "Done.\n\n[Hatch: app.js was kept as it was]");
     }
 
     #[test]
@@ -196,7 +221,22 @@ mod tests {
         assert!(prompt.tokens() > 50_000 && prompt.tokens() < most + 1_000, "{}", prompt.tokens());
         let less = prompt.less();
         assert!(less.tokens() < most / 3, "{}", less.tokens());
-        assert!(less.for_claude("claude").context.contains("```:src/part7.js"));
-        assert!(less.for_claude("claude").history.last().unwrap().content.starts_with("39 "));
+        let messages = less.request(8_192).messages;
+        assert!(messages[0].text().contains("```:src/part7.js"));
+        assert!(messages[messages.len() - 2].text().starts_with("39 "));
+    }
+
+    #[test]
+    fn the_parts_that_repeat_are_marked_and_an_empty_project_adds_none() {
+        let code = CodeMap::parse(r#"{"index.html":"<p>"}"#).unwrap();
+        let budget = PromptBudget { history_tokens: 100, code_tokens: 100 };
+        let marked = |code: &CodeMap| {
+            let prompt =
+                ChatPrompt::new("A clock".to_owned(), code, vec![history_message("user", "Hi")], budget);
+            let parts = prompt.request(8_192).messages.into_iter().map(|message| message.parts);
+            parts.map(|parts| parts.iter().filter(|part| part.cache.is_some()).count()).collect::<Vec<_>>()
+        };
+        assert_eq!(marked(&code), [2, 0, 1]);
+        assert_eq!(marked(&CodeMap::default()), [1, 0, 1]);
     }
 }

@@ -21,7 +21,7 @@ use crate::store::{
     shape::shape,
     sql,
 };
-use crate::upstream::anthropic::models;
+use crate::{clouds, identity};
 
 pub(crate) const OWNED: Owned = Owned {
     tables: &["chat_messages"],
@@ -46,6 +46,20 @@ pub(crate) const OWNED: Owned = Owned {
 pub(super) const SILENT_MS: i64 = 15_000;
 /// How old a turn may be that a repeated message joins.
 const TWINS_MS: i64 = 60 * 60_000;
+
+/// The stored keys of providers, sealed, of the owner of a token.
+pub(crate) fn keys_of_token(hash: &str) -> Statement {
+    sql!(
+        concat!(
+            "SELECT (",
+            clouds::store::sealed_list!("owner.user_id"),
+            ") AS json FROM ",
+            identity::store::owner!(),
+            " owner"
+        ),
+        hash
+    )
+}
 
 /// The question of a new turn.
 #[derive(Debug)]
@@ -229,13 +243,14 @@ pub(super) struct Saved {
     pub(super) usage: Option<Usage>,
     /// What a complete answer changed.
     pub(super) changes: Option<Changes>,
+    pub(super) cost_micro_usd: Option<i64>,
 }
 
 /// Reads the saved answer of a turn.
 pub(super) fn saved(id: &str, user: &str) -> Statement {
     sql!(
         "SELECT json_object('content', content, 'status', status, 'model', model, 'usage', json(usage),
-           'changes', json(changes)) AS json
+           'changes', json(changes), 'cost_micro_usd', cost_micro_usd) AS json
          FROM chat_messages WHERE id = ?1 AND user_id = ?2",
         id,
         user
@@ -258,13 +273,12 @@ pub(super) struct AnswerUpdate<'a> {
 
 impl<'a> AnswerUpdate<'a> {
     pub(super) fn of(turn: &'a ChatTurn, message: &'a Message, changes: &Changes) -> Self {
-        let model = message.model.as_deref().unwrap_or(&turn.model);
-        let cost = message.is_complete().then(|| models::cost_micro_usd(model, &message.usage)).flatten();
+        let model = turn.answered_as(message);
         Self {
             content: &message.text,
             status: if message.is_complete() { "complete" } else { "interrupted" },
             model,
-            cost_micro_usd: cost.and_then(|cost| i64::try_from(cost).ok()),
+            cost_micro_usd: message.is_complete().then(|| turn.cost(message)).flatten(),
             usage: json!(message.usage).to_string(),
             changes: message.is_complete().then(|| json!(changes).to_string()),
         }

@@ -141,6 +141,8 @@ impl Call {
             is_lenient: inbound.options.is_lenient,
             keys: &self.keys,
             anthropic: inbound.options.anthropic(),
+            watched: None,
+            within_ms: models::WHOLE_MS,
             filter: &filter as &dyn Fn() -> Option<Box<dyn Filter>>,
         };
         models::ask(&question, std::mem::take(&mut self.candidates), settings).await

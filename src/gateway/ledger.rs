@@ -184,6 +184,8 @@ impl Entry {
         };
         self.close(outcome, Vec::new(), database).await;
         let headers = vec![("x-gateway-attempts", attempts.to_string())];
+        // The vendors' SDKs ignore a longer pause.
+        let retry_after_s = retry_after_s.map(|seconds| seconds.clamp(1, 60));
         Error::Model(Box::new(ModelError { error, retry_after_s, headers }))
     }
 

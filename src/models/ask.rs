@@ -42,8 +42,7 @@ const LONGEST_PAUSE_MS: i64 = 10_000;
 const FIRST_PAUSE_MS: i64 = 300;
 /// The longest answer that comes in one piece, in bytes.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
-/// How long to wait for a whole answer, or for the first word of the last
-/// candidate, in milliseconds.
+/// How long to wait for a whole answer, in milliseconds.
 pub(crate) const WHOLE_MS: u64 = 90_000;
 /// How long a stream may take that is collected before the client gets it.
 const COLLECTED_MS: i64 = 600_000;
@@ -68,6 +67,13 @@ pub(crate) struct Question<'a> {
     pub(crate) keys: &'a Keys,
     /// The client's `anthropic-version` and `anthropic-beta`, for Anthropic.
     pub(crate) anthropic: Option<(&'a str, Option<&'a str>)>,
+    /// A person watches the answer arrive, so the stream begins a second after its first bytes even if no
+    /// word has come. The times are those of [`Source::open`]. Without it the client gets nothing before
+    /// the first word, until which another model can still be asked.
+    pub(crate) watched: Option<Deadlines>,
+    /// How long to wait for the head of the last candidate's response, and for its
+    /// first word unless it is watched, in milliseconds.
+    pub(crate) within_ms: u64,
     /// Makes the filter that a stream passes on its way to the client.
     pub(crate) filter: &'a dyn Fn() -> Option<Box<dyn Filter>>,
 }
@@ -267,7 +273,7 @@ async fn in_order<T>(
             let pause = pause_ms(&failure, tries, is_last, random::jitter());
             if class == Class::ContextTooLong {
                 too_small = too_small.max(candidate.model.context);
-            } else if !class.may_fail_over() && first.is_none() {
+            } else if pause.is_none() && !class.may_fail_over() && first.is_none() {
                 return Err(unanswered(failure, attempts, last_model));
             }
             first.get_or_insert(failure);
@@ -281,9 +287,8 @@ async fn in_order<T>(
 }
 
 fn unanswered(failure: AttemptError, attempts: u32, model: Option<String>) -> FailedCall {
-    let asked = failure.advice.after_s().map(|seconds| seconds.clamp(1, 60));
     let is_full = matches!(failure.error.class, Class::RateLimit | Class::Overloaded);
-    let retry_after_s = asked.or(is_full.then_some(5));
+    let retry_after_s = failure.advice.after_s().or(is_full.then_some(5));
     FailedCall { error: failure.error, retry_after_s, attempts, model, answered: None }
 }
 
@@ -294,13 +299,15 @@ fn pause_ms(failure: &AttemptError, tries: u32, is_last: bool, jitter: u8) -> Op
     let class = failure.error.class;
     let most = match class {
         Class::Upstream if is_last => MOST_TRIES,
+        // A lock at the provider, which the vendors' SDKs wait for too.
+        Class::Conflict => MOST_TRIES,
         Class::Upstream => 2,
         Class::RateLimit | Class::Overloaded if is_last => MOST_TRIES,
         // A timeout has cost a long wait already, and the others would fail again.
         _ => 1,
     };
-    let is_final =
-        failure.advice.should_retry == Some(false) || failure.error.code.as_deref() == Some(KEY_REFUSED);
+    let is_final = failure.advice.should_retry == Some(false)
+        || matches!(failure.error.code.as_deref(), Some(KEY_REFUSED | UNPAID));
     if tries >= most || is_final {
         return None;
     }
@@ -351,7 +358,7 @@ async fn attempt(
         reply.model.clone_from(&candidate.model.id);
     }
     // A slow model is given up only while another candidate remains.
-    let within_ms = if is_streamed && !is_last { settings.first_token_ms } else { WHOLE_MS };
+    let within_ms = if is_streamed && !is_last { settings.first_token_ms } else { question.within_ms };
     let started = now_ms();
     let answer = outbound.send(candidate, question.anthropic, within_ms).await?;
     if answer.status() != 200 {
@@ -379,11 +386,15 @@ async fn attempt(
         None => Stream::new(upstream, question.client, &reply),
     };
     let mut shown = Vec::new();
-    let opened = Source::begun(body, left_ms, |new| {
+    let has_begun = |new: &[u8]| {
         stream.push(new, &mut shown);
         stream.meter().has_begun || stream.is_over()
-    });
-    let source = opened.await.map_err(stream_error)?;
+    };
+    let source = match question.watched {
+        Some(deadlines) if is_last => Source::open(body, deadlines, has_begun).await,
+        _ => Source::begun(body, left_ms, has_begun).await,
+    };
+    let source = source.map_err(stream_error)?;
     if let Some(error) = stream.meter().error.clone()
         && !stream.meter().has_begun
     {
@@ -528,17 +539,25 @@ async fn read_error(answer: fetch::FetchResponse, is_callers_key: bool) -> Attem
     AttemptError { error: client_safe(Error::of_upstream(status, body.as_bytes()), is_callers_key), advice }
 }
 
-/// The code of an error that only the operator can repair. Clients do not see
-/// its cause, and it is not retried.
+/// The codes of errors that only the operator can repair: the provider refuses the
+/// Worker's key, or its account cannot pay. Clients do not see its words, and it is not retried.
 pub(crate) const KEY_REFUSED: &str = "provider_key_refused";
+pub(crate) const UNPAID: &str = "provider_account_unpaid";
+
+/// The code if there is no connection to the provider, or it ends before the answer begins.
+pub(crate) const UNREACHABLE: &str = "provider_unreachable";
 
 /// An upstream's error as a client may see it. A client cannot repair a
 /// refusal of the Worker's own key, and the provider's text may quote the key.
 fn client_safe(error: Error, is_callers_key: bool) -> Error {
     match (error.class, is_callers_key) {
-        (Class::Authentication | Class::Permission | Class::Billing, false) => {
+        (Class::Authentication | Class::Permission, false) => {
             Error::new(Class::Upstream, "The model's provider does not accept the key of this gateway")
                 .with_code(KEY_REFUSED)
+        }
+        (Class::Billing, false) => {
+            Error::new(Class::Upstream, "This gateway's account at the model's provider cannot pay for it")
+                .with_code(UNPAID)
         }
         _ => Error { message: redact::text(&error.message), ..error },
     }
@@ -551,7 +570,7 @@ fn fetch_error(failure: &Failure) -> AttemptError {
             log::line(
                 &json!({ "level": "warn", "event": "models.unreachable", "detail": redact::text(reason) }),
             );
-            Error::new(Class::Upstream, "The model's provider cannot be reached")
+            Error::new(Class::Upstream, "The model's provider cannot be reached").with_code(UNREACHABLE)
         }
         Failure::TooLong => {
             Error::new(Class::Upstream, "The model's provider sent a longer answer than is read")
@@ -563,7 +582,9 @@ fn fetch_error(failure: &Failure) -> AttemptError {
 fn stream_error(end: End) -> AttemptError {
     match end {
         End::Stalled | End::Abandoned => Error::new(Class::Timeout, "The model's provider fell silent"),
-        End::Closed | End::Cut => Error::new(Class::Upstream, "The model's answer ended before it had begun"),
+        End::Closed | End::Cut => {
+            Error::new(Class::Upstream, "The model's answer ended before it had begun").with_code(UNREACHABLE)
+        }
         End::TooLong => Error::new(Class::Upstream, "The model's provider sent a longer answer than is read"),
     }
     .into()

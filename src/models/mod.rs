@@ -4,7 +4,7 @@
 //! models with abilities and prices (prices.rs). routing.rs turns a model name
 //! into an ordered list of candidates, and ask.rs tries them in order until one
 //! answers. health.rs remembers which ones fail. keys.rs opens the provider
-//! keys that callers bring. paid.rs asks for the answers of jobs, within budgets
+//! keys that callers bring. failure.rs says in words why there is no answer. paid.rs asks for the answers of jobs, within budgets
 //! that reservations.rs holds. limits.rs defines what an API key may ask,
 //! budgets.rs counts it, and buckets.rs sorts calls into the histograms of
 //! `GET /metrics`. `hatch_dialects` defines requests and responses.
@@ -13,6 +13,7 @@ mod ask;
 pub(crate) mod buckets;
 pub(crate) mod budgets;
 pub(crate) mod catalogue;
+mod failure;
 mod health;
 mod keys;
 mod limits;
@@ -28,15 +29,15 @@ mod settings;
 pub(crate) use self::{
     ask::{AnsweredCall, FailedCall, Live, ModelResponse, PostResponse, Question, WHOLE_MS, ask, post},
     catalogue::Catalogue,
+    failure::{described, in_sentence},
     keys::{Keys, SealedKey, seal_key},
     limits::{KeyLimits, optional as optional_limits},
     model::{Above, Model, Prices},
     paid::{
-        Allowance, AnswerRules, Booking, PaidAnswer, afford, answer, choose, default_name, in_sentence,
-        is_any_open, named,
+        Allowance, AnswerRules, Booking, PaidAnswer, afford, answer, choose, default_name, is_any_open, named,
     },
     reservations::{DayBudget, PaidWork, Payer, Prompt, Reservation},
-    routing::{Candidate, Preference, RouteQuery, candidates, is_allowed, resolve},
+    routing::{AUTO, Candidate, Preference, RouteQuery, candidates, is_allowed, resolve},
     sandbox::embedding as sandbox_embedding,
     settings::{Providers, SETTINGS},
 };

@@ -5,13 +5,12 @@
 
 use std::cell::{Cell, RefCell};
 
-use hatch_dialects::{
-    Class, Dialect, Reader, Reply, Request, Response, Usage, estimate_prompt, request::Format,
-};
+use hatch_dialects::{Dialect, Reader, Reply, Request, Response, Usage, estimate_prompt, request::Format};
 
 use super::{
-    ask::{self, FailedCall, KEY_REFUSED, Live, ModelResponse, Question},
+    ask::{self, FailedCall, Live, ModelResponse, Question},
     catalogue::Catalogue,
+    failure::described,
     keys::Keys,
     reservations::{Payer, Reservation},
     routing::{self, Candidate, Preference, RouteQuery},
@@ -126,7 +125,7 @@ pub(crate) fn default_name(
     Ok(match preferred {
         Some(model) => model.to_owned(),
         None if claude.key.is_some() || keys.has("anthropic") => format!("anthropic/{}", claude.model),
-        None => "auto".to_owned(),
+        None => routing::AUTO.to_owned(),
     })
 }
 
@@ -184,7 +183,7 @@ pub(crate) async fn choose(
     let mut found = match named(&name, request, allowed, keys, settings, database).await? {
         // A key that may not ask the operator's choice asks one that it may.
         Err(_) if chosen.is_none() && allowed.is_some() => {
-            named("auto", request, allowed, keys, settings, database).await?
+            named(routing::AUTO, request, allowed, keys, settings, database).await?
         }
         found => found,
     }?;
@@ -273,6 +272,8 @@ pub(crate) async fn answer(
         is_lenient: true,
         keys: rules.keys,
         anthropic: None,
+        watched: None,
+        within_ms: ask::WHOLE_MS,
         filter: &|| None,
     };
     let asked = ask::ask(&question, candidates, Providers::of(rules.settings)?).await;
@@ -350,32 +351,4 @@ impl Arriving {
         });
         (answer, usage)
     }
-}
-
-/// An error of the model, in words for the user. `who` is the model.
-fn described(error: &hatch_dialects::Error, retry_after_s: Option<i64>, who: &str) -> Error {
-    let (kind, words) = match error.class {
-        Class::Overloaded => (UpstreamKind::Overloaded, format!("{who} is overloaded")),
-        Class::RateLimit => (UpstreamKind::RateLimited, format!("{who} takes no more requests for now")),
-        Class::Timeout => (UpstreamKind::Timeout, format!("{who} did not answer in time")),
-        Class::Cut => (UpstreamKind::Interrupted, format!("{who} broke off in the middle of the answer")),
-        Class::Upstream if error.code.as_deref() == Some(KEY_REFUSED) => {
-            (UpstreamKind::Unauthorized, format!("{who} refused our key"))
-        }
-        Class::Authentication | Class::Permission | Class::Billing => {
-            (UpstreamKind::Unauthorized, format!("{who} refused your own key: {}", error.message))
-        }
-        Class::Upstream => (UpstreamKind::Failed, format!("{who} failed")),
-        Class::ContextTooLong => {
-            (UpstreamKind::Rejected, format!("The request is longer than {} can read", in_sentence(who)))
-        }
-        Class::NotFound => (UpstreamKind::Rejected, "Its provider has no such model".to_owned()),
-        _ => (UpstreamKind::Rejected, format!("{who} refused the request")),
-    };
-    Error::Upstream { kind, detail: words, retry_after_s }
-}
-
-/// A name as it is written within a sentence: `The model` as `the model`.
-pub(crate) fn in_sentence(who: &str) -> String {
-    who.strip_prefix("The ").map_or_else(|| who.to_owned(), |rest| format!("the {rest}"))
 }

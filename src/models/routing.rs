@@ -53,7 +53,7 @@ pub(crate) struct Candidate {
 }
 
 /// The model name that leaves the choice to the router.
-const AUTO: &str = "auto";
+pub(crate) const AUTO: &str = "auto";
 
 /// The models to ask, in their order.
 ///

@@ -348,7 +348,11 @@ impl UpstreamError {
             .find(|(names, _)| self.named(names))
             .map(|(_, class)| *class)
             .filter(|class| status == 0 || !matches!(class, Class::Invalid | Class::Upstream))
-            .unwrap_or_else(|| class_of_status(status))
+            .unwrap_or_else(|| match status {
+                // No API would say nothing: another server answers at this address.
+                404 if self.message.is_empty() => Class::Upstream,
+                status => class_of_status(status),
+            })
     }
 
     fn named(&self, names: &[&str]) -> bool {
@@ -481,6 +485,7 @@ mod tests {
             ),
             (400, r#"{"error":"text"}"#, Class::Invalid, "text"),
             (404, r#"{"message":"no such model"}"#, Class::NotFound, "no such model"),
+            (404, "<html>404</html>", Class::Upstream, "The model's provider failed"),
             (422, r#"{"detail":"wrong"}"#, Class::Invalid, "wrong"),
             (
                 422,

@@ -4,7 +4,7 @@ use crate::{
     Dialect, Error, Event, Reply, Usage, chat,
     funnel::Funnel,
     messages,
-    response::Stop,
+    response::{PartKind, Stop},
     responses,
     shortcut::Shortcut,
     sse::{Frame, Splitter},
@@ -53,8 +53,10 @@ impl Meter {
     fn event(&mut self, event: &Event<'_>) {
         match event {
             Event::Start { model, .. } => model.as_ref().clone_into(&mut self.model),
-            Event::PartStart { .. } => self.has_begun = true,
+            // A text that is still empty is no output: a failure now can be another model's answer.
+            Event::PartStart { kind, .. } => self.has_begun |= *kind != PartKind::Text,
             Event::Delta { text, .. } => {
+                self.has_begun = true;
                 self.pieces = self.pieces.saturating_add(1);
                 self.estimated_output = self.estimated_output.saturating_add(tokens::estimate(text));
             }

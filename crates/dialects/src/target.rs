@@ -56,6 +56,8 @@ pub struct Abilities {
     pub prefill: bool,
     /// `thinking: adaptive`; without it a budget is sent.
     pub adaptive_thinking: bool,
+    /// `thinking: between_tools`.
+    pub between_tools: bool,
     /// Thinking can be switched off.
     pub thinking_off: bool,
     /// Any reasoning at all.
@@ -81,6 +83,7 @@ impl Default for Abilities {
             mid_system: true,
             prefill: true,
             adaptive_thinking: true,
+            between_tools: true,
             thinking_off: true,
             reasoning: true,
             max_effort: Effort::Max,

@@ -99,6 +99,7 @@ impl Provider {
             mid_system: model.can("mid_system") || !is_claude,
             prefill: model.can("prefill"),
             adaptive_thinking: model.can("adaptive_thinking"),
+            between_tools: model.can("between_tools"),
             thinking_off: !model.can("always_thinking"),
             reasoning: model.can("reasoning"),
             max_effort: Effort::Max,

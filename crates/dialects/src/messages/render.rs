@@ -126,8 +126,9 @@ fn thinking(out: &mut OutboundRequest<'_>, max_tokens: u64, o: &mut Object<'_>) 
     match mode {
         None => {}
         Some(ThinkingMode::Disabled) => o.object("thinking", |o| o.str("type", "disabled")),
-        Some(mode @ (ThinkingMode::Adaptive | ThinkingMode::BetweenTools)) => o.object("thinking", |o| {
-            o.str("type", if mode == ThinkingMode::Adaptive { "adaptive" } else { "between_tools" });
+        Some(ThinkingMode::BetweenTools) => o.object("thinking", |o| o.str("type", "between_tools")),
+        Some(ThinkingMode::Adaptive) => o.object("thinking", |o| {
+            o.str("type", "adaptive");
             o.opt_str("display", display(&reasoning));
         }),
         Some(ThinkingMode::Enabled) => {
@@ -187,9 +188,11 @@ fn thinking_mode(
             out.warn("reasoning: thinking cannot be turned off for this model");
             None
         }
-        ThinkingMode::Adaptive | ThinkingMode::BetweenTools if !can.adaptive_thinking => {
-            Some(ThinkingMode::Enabled)
+        // Other models have nothing in between: some always think, and the rest do so only on request.
+        ThinkingMode::BetweenTools if !can.between_tools => {
+            (!can.thinking_off).then_some(ThinkingMode::Adaptive)
         }
+        ThinkingMode::Adaptive if !can.adaptive_thinking => Some(ThinkingMode::Enabled),
         mode => Some(mode),
     }
 }

@@ -1,4 +1,5 @@
-//! Streams the sandbox model's answer in Claude's format.
+//! Streams the events of an answer that is here already: the sandbox model's, or one
+//! that a provider sent whole.
 
 use crate::{
     error::Error,
@@ -7,24 +8,21 @@ use crate::{
         clock::sleep,
         stream::{self, Body},
     },
-    upstream::sandbox,
 };
 
-/// The pause between two events, so that a person can watch the answer appear.
-const PACE_MS: u64 = 4;
+/// The pause between two of the sandbox model's events, so that a person can watch the answer appear.
+pub(super) const PACE_MS: u64 = 4;
 
-/// The answer to `prompt` as a stream of Claude's events.
+/// A body of these events, one every `pace_ms`.
 pub(super) fn body(
-    message_id: &str,
-    prompt: &str,
-    answer: &str,
+    events: impl IntoIterator<Item = String> + 'static,
+    pace_ms: u64,
     background: &Background,
 ) -> Result<Body, Error> {
     let (writer, body) = stream::channel()?;
-    let events = sandbox::events(message_id, prompt, answer);
     background.run(async move {
         for event in events {
-            sleep(PACE_MS).await;
+            sleep(pace_ms).await;
             if writer.write(event.as_bytes()).await.is_err() {
                 return;
             }

@@ -15,7 +15,11 @@ use super::{
     save::Ending,
     settings::{Apps, Bounds},
     steps::{SAVE, WORK},
-    store::{self, AppTurn, Draft, EarlierMessage},
+    store::{
+        self,
+        turns::AppTurn,
+        work::{Draft, EarlierMessage},
+    },
     tools::{self, Effect, Finish},
     transcript::{self, Call, CallResult, Step},
     work::{Work, code_of, files_of},
@@ -47,7 +51,12 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     }
     let terms = Terms::of(work).await?;
     let candidates = model::choose(work, &terms).await?;
-    let known = [store::draft(&turn.id), store::steps(&turn.id), store::earlier(turn, EARLIER), base(turn)];
+    let known = [
+        store::work::draft(&turn.id),
+        store::work::steps(&turn.id),
+        store::work::earlier(turn, EARLIER),
+        base(turn),
+    ];
     let known: [Rows; 4] = work.context.database.batch(known).await?;
     let [draft, steps, earlier, base] = known;
     let draft: Draft = draft.first()?.ok_or_else(|| Error::Internal("a turn has no draft".to_owned()))?;
@@ -86,10 +95,12 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
 
     let seq = i64::try_from(steps.len()).unwrap_or(i64::MAX);
     let kept = serde_json::to_string(&step).map_err(|e| Error::Internal(e.to_string()))?;
-    let mut writes =
-        vec![store::add_step(&turn.id, seq, &kept), store::count_step(&turn.id, &answered.model)];
+    let mut writes = vec![
+        store::work::add_step(&turn.id, seq, &kept),
+        store::turns::count_step(&turn.id, &answered.model),
+    ];
     if files != before {
-        writes.push(store::set_draft(&turn.id, &code_of(&files)));
+        writes.push(store::work::set_draft(&turn.id, &code_of(&files)));
     }
     let mut events: Vec<Event> = progress(&step, &before, &files, ending.is_some()).into_iter().collect();
     events.push(Event::debug(format!(
@@ -140,7 +151,7 @@ fn budget(bounds: Bounds) -> String {
 }
 
 fn end(work: &Work, mut writes: Vec<Statement>, ending: &Ending) -> Result<Outcome, Error> {
-    writes.push(store::set_result(&work.turn.id, &ending.to_json()?));
+    writes.push(store::turns::set_result(&work.turn.id, &ending.to_json()?));
     Ok(Outcome::Next { step: SAVE, writes })
 }
 

@@ -13,7 +13,7 @@ use super::{
     save::Ending,
     settings::AgentServer,
     steps::SAVE,
-    store::{self, EarlierMessage},
+    store::{self, work::EarlierMessage},
     tools::{Finish, app_name},
     work::{Work, code_of},
 };
@@ -101,17 +101,17 @@ pub(super) async fn step(work: &Work, server: &AgentServer) -> Result<Outcome, E
         Listener { work, sent: files, decoder: Decoder::default(), bytes: 0, draft: None, last: None };
     let ended = answer.read_pieces(server.idle_ms, async |piece| listener.read(&piece).await).await;
     let Listener { draft, last, .. } = listener;
-    let mut writes = vec![store::count_step(&turn.id, "agent-server")];
+    let mut writes = vec![store::turns::count_step(&turn.id, "agent-server")];
     let (ending, state) = match (last, ended) {
         (Some((ending, state)), _) => (ending, state),
         (None, Err(Piece::Refused(error))) if error.is_retryable() => return Err(error),
         (None, ended) => (Ending::failed(broken_off(&ended)), None),
     };
-    writes.extend(draft.map(|files| store::set_draft(&turn.id, &code_of(&files))));
+    writes.extend(draft.map(|files| store::work::set_draft(&turn.id, &code_of(&files))));
     if let Some(state) = state {
         writes.extend(store_state(work, &state).await?);
     }
-    writes.push(store::set_result(&turn.id, &ending.to_json()?));
+    writes.push(store::turns::set_result(&turn.id, &ending.to_json()?));
     Ok(Outcome::Next { step: SAVE, writes })
 }
 
@@ -127,7 +127,7 @@ fn broken_off(ended: &Result<(), Piece<Error>>) -> &'static str {
 async fn request(work: &Work, files: &Files) -> Result<String, Error> {
     let turn = &work.turn;
     let earlier: Vec<EarlierMessage> =
-        work.context.database.query(store::earlier(turn, EARLIER)).await?.read()?;
+        work.context.database.query(store::work::earlier(turn, EARLIER)).await?.read()?;
     let mut messages: Vec<Value> = earlier.iter().map(to_agent_message).collect();
     messages.push(json!({ "role": "user", "content": turn.message }));
     let mut body = json!({ "allMessages": messages, "applicationId": turn.app_id, "traceId": turn.trace_id });
@@ -312,9 +312,9 @@ async fn store_state(work: &Work, state: &Value) -> Result<Vec<Statement>, Error
     let digest: [u8; 32] = Sha256::digest(&sealed).into();
     let hash = base16ct::lower::encode_string(digest.get(..8).unwrap_or_default());
     let key = format!("agent-states/{}/{hash}", work.turn.id);
-    work.context.database.query(store::announce(&key, now_ms() + files::UNCLAIMED_MS)).await?;
+    work.context.database.query(store::work::announce(&key, now_ms() + files::UNCLAIMED_MS)).await?;
     files::put(&work.context.env, &key, sealed.into_bytes()).await?;
-    let mut writes: Vec<Statement> = store::set_agent_state(&work.turn, &key, now_ms()).into();
+    let mut writes: Vec<Statement> = store::work::set_agent_state(&work.turn, &key, now_ms()).into();
     writes.push(files::claim(&key));
     Ok(writes)
 }

@@ -39,7 +39,7 @@ pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
     if limit > MAX_LIMIT {
         return Err(limit_exceeded());
     }
-    let list = database.query_json(store::list(user, page, limit)).await?;
+    let list = database.query_json(store::apps::list(user, page, limit)).await?;
     let list = list.ok_or_else(|| Error::Internal("no list of apps".to_owned()))?;
     let usage = limits::usage(user, &context.settings, &database).await?;
     Ok(usage.add_headers(Response::json(200, list)))
@@ -48,7 +48,7 @@ pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
 /// `GET /apps/:id`
 pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     let (user, id) = (context.caller.user_id()?, app_param(&context)?);
-    let app = context.database()?.query_json(store::show(&id, user)).await?.ok_or(APP_NOT_FOUND)?;
+    let app = context.database()?.query_json(store::apps::show(&id, user)).await?.ok_or(APP_NOT_FOUND)?;
     Ok(Response::json(200, app))
 }
 
@@ -56,7 +56,7 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
 pub(crate) async fn history(context: RequestContext) -> Result<Response, Error> {
     let (user, id, database) = (context.caller.user_id()?, app_param(&context)?, context.database()?);
     let mut page = page::with_default(&context, HISTORY)?;
-    let answer = page::fetch(&database, &mut page, |page| store::history(&id, user, page)).await?;
+    let answer = page::fetch(&database, &mut page, |page| store::events::history(&id, user, page)).await?;
     if page::is_empty(answer.as_deref()) && page.after.is_none() {
         return Err(NO_HISTORY);
     }
@@ -72,7 +72,7 @@ pub(crate) async fn delete(context: RequestContext) -> Result<Response, Error> {
     let (user, id, database) = (context.caller.user_id()?, app_param(&context)?, context.database()?);
     let [present, _, deleted, _, apps] = database
         .batch([
-            store::show(&id, user),
+            store::apps::show(&id, user),
             projects::delete_jobs(&id, user, None, 0),
             projects::delete(&id, user, None, 0),
             context.audit_change("app.delete", &id),

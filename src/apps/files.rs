@@ -69,7 +69,7 @@ pub(crate) async fn read_url(context: RequestContext) -> Result<Response, Error>
     if is_writing && !user.scopes.contains(Scope::ProjectsWrite) {
         return Err(caller::lacks(Scope::ProjectsWrite));
     }
-    let app: Option<App> = database.query(store::files(&id)).await?.first()?;
+    let app: Option<App> = database.query(store::files::files(&id)).await?.first()?;
     let app = app.filter(|app| app.user_id == user.id).ok_or(APP_NOT_FOUND)?;
     let read_url = match Option::<Bucket>::of(&context.settings)? {
         Some(bucket) => in_bucket(bucket, &id, &app, context.settings.timeouts.head_ms).await?,
@@ -139,7 +139,8 @@ pub(super) const NOT_SIGNED: Error = Error::Forbidden {
 pub(crate) async fn download(context: RequestContext) -> Result<Response, Error> {
     let id = app_param(&context)?;
     require_grant(&context, "GET")?;
-    let app: App = context.database()?.query(store::files(&id)).await?.first()?.ok_or(APP_NOT_FOUND)?;
+    let app: App =
+        context.database()?.query(store::files::files(&id)).await?.first()?.ok_or(APP_NOT_FOUND)?;
     let mut response = Response::bytes(ResponseKind::Api, 200, ZIP, app.zip()?)
         .with("content-disposition", format!("attachment; filename=\"{id}.zip\""))
         .with("cache-control", "private, no-store");
@@ -159,10 +160,10 @@ pub(crate) async fn upload(context: RequestContext) -> Result<Response, Error> {
     let files = archive::unpack(&context.request.body(most).await?).map_err(|reason| not_taken(&reason))?;
     let code = CodeMap::of(files).map_err(|error| not_taken(&error.to_string()))?;
     let (database, now) = (context.database()?, now_ms());
-    let app: App = database.query(store::files(&id)).await?.first()?.ok_or(APP_NOT_FOUND)?;
+    let app: App = database.query(store::files::files(&id)).await?.first()?.ok_or(APP_NOT_FOUND)?;
     let code = code_of(code.files());
     let written = [
-        store::is_still(&id, app.version),
+        store::files::is_still(&id, app.version),
         projects::replace_code(&id, &app.user_id, &code, app.version, now),
         projects::record_version(&id, &app.user_id, "update", None),
     ];

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::{
     ids::{APP_NOT_FOUND, app_param},
-    store::{self, Progress},
+    store::{self, follow::Progress},
 };
 use crate::{
     error::Error,
@@ -40,7 +40,7 @@ pub(super) async fn known_seq(
     database: &Database,
 ) -> Result<Option<i64>, Error> {
     let Some(seq) = id.and_then(|id| number_of(id, app_id)) else { return Ok(None) };
-    Ok((!database.query(store::has_event(app_id, seq)).await?.is_empty()).then_some(seq))
+    Ok((!database.query(store::follow::has_event(app_id, seq)).await?.is_empty()).then_some(seq))
 }
 
 fn number_of(id: &str, app_id: &str) -> Option<i64> {
@@ -53,7 +53,8 @@ fn number_of(id: &str, app_id: &str) -> Option<i64> {
 /// all events of the newest message.
 pub(crate) async fn events(context: RequestContext) -> Result<Response, Error> {
     let (user, id, database) = (context.caller.user_id()?, app_param(&context)?, context.database()?);
-    let newest: Option<store::Followed> = database.query(store::newest(&id, user)).await?.first()?;
+    let newest: Option<store::follow::Followed> =
+        database.query(store::follow::newest(&id, user)).await?.first()?;
     let newest = newest.ok_or(APP_NOT_FOUND)?;
     let last = context.request.header("last-event-id").or_else(|| context.query("after"));
     match known_seq(last.as_deref(), &id, &database).await? {
@@ -111,7 +112,7 @@ impl Follower {
                 if !progress.is_running {
                     if let Some(turn) = &self.turn {
                         // Otherwise the same message, sent again, would count as a resend of this one.
-                        let _ = self.database.query(store::set_delivered(turn)).await;
+                        let _ = self.database.query(store::follow::set_delivered(turn)).await;
                     }
                     break;
                 }
@@ -133,14 +134,14 @@ impl Follower {
 
     async fn poll(&self) -> Result<Option<Progress>, Error> {
         let progress =
-            store::progress(&self.app_id, self.turn.as_deref(), self.seen, self.is_staff, now_ms());
+            store::follow::progress(&self.app_id, self.turn.as_deref(), self.seen, self.is_staff, now_ms());
         self.database.query(progress).await?.first()
     }
 
     /// Renders each event for one write. The original's clients need `event`
     /// first, and lose events that arrive in pieces.
     fn render(&mut self, progress: &Progress) -> Vec<String> {
-        let render = |stored: &store::StoredEvent| {
+        let render = |stored: &store::follow::StoredEvent| {
             let mut event = String::with_capacity(stored.data.len() + 64);
             let _ = write!(event, "event: {}\nid: {}\ndata: {}\n\n", stored.event, stored.id, stored.data);
             event

@@ -16,7 +16,7 @@ use super::{
     dialect,
     ids::{APP_NOT_FOUND, app_param},
     merge,
-    store::{self, Repository},
+    store::{self, files::Repository},
     work::{code_of, files_of},
 };
 use crate::{
@@ -391,7 +391,7 @@ struct Known {
 pub(crate) async fn pull(context: RequestContext) -> Result<Response, Error> {
     let (user, id, database) =
         (context.caller.user_id()?.to_owned(), app_param(&context)?, context.database()?);
-    let known: Option<Known> = database.query(store::known(&id, &user)).await?.first()?;
+    let known: Option<Known> = database.query(store::files::known(&id, &user)).await?.first()?;
     let Known { repository, code, version } = known.ok_or(APP_NOT_FOUND)?;
     let repository = repository.ok_or_else(no_repository)?;
     let token = token(&context, &database).await?;
@@ -400,7 +400,7 @@ pub(crate) async fn pull(context: RequestContext) -> Result<Response, Error> {
         Branch { client, owner: &repository.owner, name: &repository.name, branch: &repository.branch };
     let tip = branch.tip().await.map_err(refused)?.ok_or_else(no_repository)?;
     let base: Rows = match repository.version {
-        Some(version) => database.query(store::version(&id, version)).await?,
+        Some(version) => database.query(store::files::version(&id, version)).await?,
         None => Rows::default(),
     };
     let base = files_of(base.into_json().as_deref().unwrap_or("{}"))?;
@@ -416,13 +416,13 @@ pub(crate) async fn pull(context: RequestContext) -> Result<Response, Error> {
     // The next commit is made against their tip, and adds the changes that only we have.
     let kept = Repository { sha: Some(tip.sha), version: Some(next), ..repository };
     let now = now_ms();
-    let mut batch = vec![store::is_still(&id, version)];
+    let mut batch = vec![store::files::is_still(&id, version)];
     if is_changed {
         batch.push(projects::replace_code(&id, &user, &code_of(&merged.files), version, now));
         batch.push(projects::record_version(&id, &user, "pull", None));
     }
     if merged.files == theirs {
-        batch.push(store::set_repository(&id, &kept)?);
+        batch.push(store::files::set_repository(&id, &kept)?);
     }
     database.batch_all(batch).await.map_err(|error| match error {
         Error::GuardFailed => dialect::BUSY,

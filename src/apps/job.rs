@@ -10,7 +10,7 @@ use super::{
     live, repository, save,
     settings::AgentServer,
     steps::{COMMIT, DEPLOY, SAVE, WATCH, WORK},
-    store::{self, AppTurn},
+    store::{self, turns::AppTurn},
     work::Work,
 };
 use crate::{
@@ -37,7 +37,7 @@ pub(crate) const KIND: JobKind = JobKind {
 
 async fn step(job: Job, context: Rc<JobContext>) -> Result<Outcome, Error> {
     // A turn that was deleted, stopped or ended leaves nothing to do.
-    let turn: Option<AppTurn> = context.database.query(store::turn(&job.subject_id)).await?.first()?;
+    let turn: Option<AppTurn> = context.database.query(store::turns::turn(&job.subject_id)).await?.first()?;
     let Some(turn) = turn else { return Ok(Outcome::Done { writes: Vec::new() }) };
     let settings = Settings::of(&context.env)?;
     let work = Work { job, turn, settings, context };
@@ -58,13 +58,13 @@ fn failed(job: &Job, reason: &str, now: i64) -> Vec<Statement> {
     let text = format!("The agent could not go on. {reason}");
     let turn = &job.subject_id;
     let mut writes = vec![
-        store::add_events(turn, &[Event::idle(MessageKind::RuntimeError, text), DONE], now),
-        store::refund(turn),
+        store::events::add_events(turn, &[Event::idle(MessageKind::RuntimeError, text), DONE], now),
+        store::limits::refund(turn),
     ];
-    writes.extend(store::end(turn, "failed", now));
+    writes.extend(store::turns::end(turn, "failed", now));
     writes
 }
 
 fn revived(job: &Job, _: i64) -> (&'static str, Vec<Statement>) {
-    (FIRST_STEP, store::reopen(&job.subject_id).into())
+    (FIRST_STEP, store::turns::reopen(&job.subject_id).into())
 }

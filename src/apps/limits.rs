@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     settings::Apps,
-    store::{self, Usage},
+    store::{self, limits::Usage},
 };
 use crate::{
     error::{Error, Exceeded, rfc3339},
@@ -35,7 +35,7 @@ fn midnight(now: i64) -> i64 {
 /// A user's messages of today, and their limit.
 pub(super) async fn usage(user: &str, settings: &Settings, database: &Database) -> Result<Usage, Error> {
     let default = Apps::of(settings)?.daily_messages;
-    let usage = database.query(store::usage(user, day(now_ms()), default)).await?;
+    let usage = database.query(store::limits::usage(user, day(now_ms()), default)).await?;
     usage.first()?.ok_or_else(|| Error::Internal("no usage".to_owned()))
 }
 

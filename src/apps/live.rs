@@ -12,7 +12,7 @@ use super::{
     ids::{APP_NOT_FOUND, app_id, invalid_app_id},
     save::ended,
     steps::WATCH,
-    store::{self, AppTurn},
+    store::{self, turns::AppTurn},
     work::{Work, files_of},
 };
 use crate::{
@@ -60,7 +60,7 @@ pub(super) async fn deploy(work: &Work) -> Result<Outcome, Error> {
     let (turn, database) = (&work.turn, &work.context.database);
     let project: Option<Project> = database.query(project(&turn.app_id, &turn.user_id)).await?.first()?;
     let Some(Project { name, code: Some(code), version, slug }) = project else {
-        return Ok(Outcome::Done { writes: store::end(&turn.id, "done", now_ms()).into() });
+        return Ok(Outcome::Done { writes: store::turns::end(&turn.id, "done", now_ms()).into() });
     };
     let slug = slug.unwrap_or_else(|| deployment::slug(&name, &turn.app_id));
     let begun = begin(work, &slug, &code, version).await;
@@ -196,7 +196,7 @@ pub(super) async fn watch(work: &Work) -> Result<Outcome, Error> {
         _ if now.target == "edge" => Ok(Outcome::Wait { after_ms: POLL_MS, writes: Vec::new() }),
         _ => {
             let mut writes = vec![work.add_events(&[DONE])];
-            writes.extend(store::end(&turn.id, "done", now_ms()));
+            writes.extend(store::turns::end(&turn.id, "done", now_ms()));
             Ok(Outcome::Done { writes })
         }
     }
@@ -214,7 +214,7 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
         user
     );
     let Some(status) = database.query(found).await?.first::<Status>()? else {
-        let is_app = !database.query(store::show(&id, user)).await?.is_empty();
+        let is_app = !database.query(store::apps::show(&id, user)).await?.is_empty();
         return Err(if is_app { NOT_DEPLOYED } else { APP_NOT_FOUND });
     };
     let (kind, message) = match (status.status.as_str(), status.is_down) {

@@ -14,7 +14,12 @@ use super::{
     ids::{APP_NOT_FOUND, app_id, app_param},
     job, limits,
     settings::Apps,
-    store::{self, Followed, NewApp, NewTurn, Obstacles, ResendRule},
+    store::{
+        self,
+        apps::NewApp,
+        follow::{Followed, ResendRule},
+        turns::{NewTurn, Obstacles},
+    },
 };
 use crate::{
     error::Error,
@@ -172,7 +177,7 @@ async fn existing_turn(
 ) -> Result<Option<Followed>, Error> {
     if context.has_idempotency_key() {
         return if context.is_again() {
-            database.query(store::followed(turn_id, &user.id)).await?.first()
+            database.query(store::follow::followed(turn_id, &user.id)).await?.first()
         } else {
             Ok(None)
         };
@@ -180,7 +185,10 @@ async fn existing_turn(
     // A client with `Last-Event-ID` reconnects.
     let resumes = context.request.header("last-event-id").is_some();
     let again = ResendRule { apart_ms: if resumes { 0 } else { APART_MS }, recent_ms: RECENT_MS, resumes };
-    database.query(store::resent_turn(&user.id, named_app, &new.message, again, now_ms())).await?.first()
+    database
+        .query(store::follow::resent_turn(&user.id, named_app, &new.message, again, now_ms()))
+        .await?
+        .first()
 }
 
 /// The secrets of a message (settings and GitHub token), sealed to its turn.
@@ -215,24 +223,24 @@ async fn begin(
     now: i64,
 ) -> Result<Option<Response>, Error> {
     let apps = Apps::of(&context.settings)?;
-    let mut batch: Vec<_> = store::count_message(turn.user, turn.day, apps.daily_messages).into();
+    let mut batch: Vec<_> = store::limits::count_message(turn.user, turn.day, apps.daily_messages).into();
     if turn.asked_app_id.is_some() {
-        batch.push(store::is_free(turn.app_id, turn.user));
+        batch.push(store::turns::is_free(turn.app_id, turn.user));
     } else {
         let name = placeholder(turn.app_id);
         let is_exempt = user.is_staff && user.credential != Credential::LocalDeveloper;
-        batch.extend(store::count_app(turn.day, apps.daily_apps, is_exempt));
+        batch.extend(store::limits::count_app(turn.day, apps.daily_apps, is_exempt));
         batch.push(projects::begin(turn.app_id, turn.user, name.clone(), now));
         let (template_id, client_source) = (new.template_id.as_deref(), new.client_source.as_deref());
-        batch.push(store::create(turn, &NewApp { name: &name, template_id, client_source }, now));
+        batch.push(store::apps::create(turn, &NewApp { name: &name, template_id, client_source }, now));
     }
     if let Some(destination) = destination {
-        batch.push(store::set_destination(turn.app_id, turn.user, destination)?);
+        batch.push(store::apps::set_destination(turn.app_id, turn.user, destination)?);
     }
-    batch.extend(new.model.as_deref().map(|model| store::set_model(turn.app_id, turn.user, model)));
-    batch.extend(store::begin(turn, turn.asked_app_id.is_none(), now));
+    batch.extend(new.model.as_deref().map(|model| store::apps::set_model(turn.app_id, turn.user, model)));
+    batch.extend(store::turns::begin(turn, turn.asked_app_id.is_none(), now));
     // A user who is being deleted cannot begin a turn.
-    batch.push(store::is_running(turn.id));
+    batch.push(store::turns::is_running(turn.id));
     let (kind, first) = (job::KIND.name, job::FIRST_STEP);
     batch.extend(jobs::store::create(turn.job_id, turn.user, kind, turn.id, first, &context.trace_id, now));
     match database.batch_all(batch).await {
@@ -255,7 +263,7 @@ async fn refusal(
     database: &Database,
     now: i64,
 ) -> Result<Response, Error> {
-    let obstacles = store::obstacles(turn.user, turn.day, apps.daily_messages, turn.asked_app_id);
+    let obstacles = store::turns::obstacles(turn.user, turn.day, apps.daily_messages, turn.asked_app_id);
     let obstacles: Option<Obstacles> = database.query(obstacles).await?.first()?;
     match obstacles {
         Some(Obstacles { has_app: false, .. }) => Err(APP_NOT_FOUND),
@@ -290,23 +298,27 @@ async fn stream_turn(
 /// `POST /apps/:id/stop`: ends the turn, and keeps what it has made as a version.
 pub(crate) async fn stop(context: RequestContext) -> Result<Response, Error> {
     let (user, id, database) = (context.caller.user_id()?, app_param(&context)?, context.database()?);
-    let turn: Option<Followed> = database.query(store::running(&id, user)).await?.first()?;
+    let turn: Option<Followed> = database.query(store::follow::running(&id, user)).await?.first()?;
     let Some(turn) = turn else {
-        if database.query(store::show(&id, user)).await?.is_empty() {
+        if database.query(store::apps::show(&id, user)).await?.is_empty() {
             return Err(APP_NOT_FOUND);
         }
         return Ok(stopped(&id, None));
     };
-    let task: Option<store::AppTurn> = database.query(store::turn(&turn.id)).await?.first()?;
+    let task: Option<store::turns::AppTurn> = database.query(store::turns::turn(&turn.id)).await?.first()?;
     let now = now_ms();
     let mut batch: Vec<_> = jobs::store::cancel(&turn.job_id, now).into();
-    batch.push(store::is_running(&turn.id));
+    batch.push(store::turns::is_running(&turn.id));
     if let Some(task) = &task {
         batch.extend(super::save::of_draft(task, &database, now).await?.statements);
     }
-    batch.push(store::add_events(&turn.id, &[Event::idle(MessageKind::RuntimeError, STOPPED), DONE], now));
-    batch.push(store::refund(&turn.id));
-    batch.extend(store::end(&turn.id, "stopped", now));
+    batch.push(store::events::add_events(
+        &turn.id,
+        &[Event::idle(MessageKind::RuntimeError, STOPPED), DONE],
+        now,
+    ));
+    batch.push(store::limits::refund(&turn.id));
+    batch.extend(store::turns::end(&turn.id, "stopped", now));
     match database.batch_all(batch).await {
         // A turn that has ended meanwhile is stopped too.
         Ok(_) | Err(Error::GuardFailed) => Ok(stopped(&id, task.as_ref().map(|task| task.trace_id.as_str()))),

@@ -40,6 +40,6 @@ mod work;
 
 pub(crate) use dialect::DIALECT;
 pub(crate) use settings::SETTINGS;
-pub(crate) use store::OWNED;
+pub(crate) use store::owned::OWNED;
 #[cfg(test)]
-pub(crate) use store::{ExportedApp, ExportedAppMessage};
+pub(crate) use store::owned::{ExportedApp, ExportedAppMessage};

@@ -150,12 +150,12 @@ pub(super) async fn ask(
         _ => {
             let rules = terms.rules(work);
             let so_far = async |_: &str, cost: i64| {
-                booking.book(cost, |more| store::spend(&work.turn.id, 0, more)).await;
+                booking.book(cost, |more| store::turns::spend(&work.turn.id, 0, more)).await;
             };
             models::answer(request, candidates, &allowance, WHO, &rules, so_far).await?
         }
     };
     let tokens = i64::try_from(answered.usage.total()).unwrap_or(i64::MAX);
-    booking.finish(answered.cost_micro_usd, |rest| store::spend(&work.turn.id, tokens, rest)).await?;
+    booking.finish(answered.cost_micro_usd, |rest| store::turns::spend(&work.turn.id, tokens, rest)).await?;
     Ok(answered)
 }

@@ -18,7 +18,7 @@ use super::{
     message::NewMessage,
     model::no_model,
     staff::{ClientEvent, USER_NOT_FOUND, UserLimits},
-    store::{AppMessage, AppView},
+    store::{apps::AppView, events::AppMessage},
 };
 use crate::{
     error::{Error, UpstreamKind},

@@ -8,7 +8,7 @@ use hatch_dialects::{
 use hatch_diff::Files;
 
 use super::{
-    store::{AppTurn, EarlierMessage},
+    store::{turns::AppTurn, work::EarlierMessage},
     tools,
     transcript::{self, Step},
 };

@@ -10,7 +10,7 @@ use super::{
     github, merge,
     save::Ending,
     steps::{COMMIT, DEPLOY},
-    store::{self, Repository},
+    store::{self, files::Repository},
     work::{Work, files_of},
 };
 use crate::{
@@ -74,7 +74,7 @@ async fn advance(work: &Work) -> Result<Outcome, Error> {
             let text = format!("Your application has been uploaded to GitHub: {}", kept.url);
             let notice = Event::notice(text, json!({ "type": "repo_created", "githubUrl": kept.url }));
             let writes = vec![
-                store::set_repository(&work.turn.app_id, &kept)?,
+                store::files::set_repository(&work.turn.app_id, &kept)?,
                 work.audit("github.create-repo", &kept.url),
                 work.add_events(&[notice]),
             ];
@@ -128,7 +128,7 @@ async fn commit(work: &Work, client: Client<'_>, repository: Repository) -> Resu
         return Ok(Outcome::Next { step: DEPLOY, writes: Vec::new() });
     };
     let before = match repository.version {
-        Some(version) => database.query(store::version(&turn.app_id, version)).await?.into_json(),
+        Some(version) => database.query(store::files::version(&turn.app_id, version)).await?.into_json(),
         None => None,
     };
     let changes = changes(&files_of(before.as_deref().unwrap_or("{}"))?, &files_of(&code)?);
@@ -142,7 +142,7 @@ async fn commit(work: &Work, client: Client<'_>, repository: Repository) -> Resu
     let text = format!("Your changes have been committed: {url}");
     let metadata = json!({ "type": "commit_created", "commitUrl": url, "githubUrl": kept.url });
     let writes = vec![
-        store::set_repository(&turn.app_id, &kept)?,
+        store::files::set_repository(&turn.app_id, &kept)?,
         work.audit("github.commit", &url),
         work.add_events(&[Event::notice(text, metadata)]),
     ];

@@ -8,7 +8,7 @@ use super::{
     events::{DONE, Event, MessageKind},
     merge,
     steps::{COMMIT, DEPLOY},
-    store::{self, AppTurn, Draft},
+    store::{self, turns::AppTurn, work::Draft},
     tools::Finish,
     work::{Work, code_of, files_of},
 };
@@ -78,7 +78,7 @@ struct Project {
 pub(super) async fn of_draft(turn: &AppTurn, database: &Database, now: i64) -> Result<Saved, Error> {
     let (app, user) = (turn.app_id.as_str(), turn.user_id.as_str());
     let [draft, project]: [Rows; 2] =
-        database.batch([store::draft(&turn.id), projects::code(app, user)]).await?;
+        database.batch([store::work::draft(&turn.id), projects::code(app, user)]).await?;
     let (Some(draft), Some(project)) = (draft.first::<Draft>()?, project.first::<Project>()?) else {
         return Ok(Saved {
             statements: Vec::new(),
@@ -92,13 +92,13 @@ pub(super) async fn of_draft(turn: &AppTurn, database: &Database, now: i64) -> R
     let merged = if draft.base_version == project.version {
         merge::Merged { files: ours, conflicts: Vec::new() }
     } else {
-        let base = database.query(store::version(app, draft.base_version)).await?.into_json();
+        let base = database.query(store::files::version(app, draft.base_version)).await?.into_json();
         merge::merge(&files_of(base.as_deref().unwrap_or("{}"))?, &ours, &theirs)
     };
     let has_changed = merged.files != theirs;
     let mut statements = Vec::new();
     if has_changed {
-        statements.push(store::is_still(app, project.version));
+        statements.push(store::files::is_still(app, project.version));
         statements.push(projects::replace_code(app, user, &code_of(&merged.files), project.version, now));
         statements.push(projects::record_version(app, user, "agent", None));
     }
@@ -124,7 +124,7 @@ You have changed these files meanwhile, so your versions were kept: {paths}"
     match ending.kind {
         MessageKind::ReviewResult if saved.has_files => {
             if let Some(name) = &ending.name {
-                writes.extend(store::name_app(turn, name));
+                writes.extend(store::apps::name_app(turn, name));
             }
             let event = Event::idle(MessageKind::ReviewResult, ending.text);
             writes.push(work.add_events(&[event.with_names(ending.name, ending.commit_message)]));
@@ -149,8 +149,8 @@ You have changed these files meanwhile, so your versions were kept: {paths}"
 pub(super) fn ended(work: &Work, mut writes: Vec<Statement>, status: &str, last: Event) -> Outcome {
     writes.push(work.add_events(&[last, DONE]));
     if status == "failed" {
-        writes.push(store::refund(&work.turn.id));
+        writes.push(store::limits::refund(&work.turn.id));
     }
-    writes.extend(store::end(&work.turn.id, status, now_ms()));
+    writes.extend(store::turns::end(&work.turn.id, status, now_ms()));
     Outcome::Done { writes }
 }

@@ -87,7 +87,7 @@ pub(crate) async fn set_user(context: RequestContext) -> Result<Response, Error>
     let limits: UserLimits = body::json(&context).await?;
     let [changed, _] = database
         .batch([
-            store::set_limit(id, limits.daily_message_limit, now_ms()),
+            store::limits::set_limit(id, limits.daily_message_limit, now_ms()),
             context.audit_change("user.set-limit", id),
         ])
         .await?;
@@ -103,7 +103,7 @@ async fn user(id: &str, context: &RequestContext, database: &Database) -> Result
     let known: Option<users::User> = database.query(users::user(id)).await?.first()?;
     let known = known.ok_or(USER_NOT_FOUND)?;
     let usage = limits::usage(id, &context.settings, database).await?;
-    let apps: Option<i64> = database.query(store::count_of(id)).await?.first()?;
+    let apps: Option<i64> = database.query(store::apps::count_of(id)).await?.first()?;
     let body = json!({
         "id": known.id, "email": known.email, "name": known.name, "dailyMessageLimit": usage.limit,
         "currentUsage": usage.used, "apps": apps.unwrap_or_default(),

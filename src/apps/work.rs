@@ -6,7 +6,7 @@ use hatch_diff::Files;
 
 use super::{
     events::Event,
-    store::{self, AppTurn, Draft},
+    store::{self, turns::AppTurn, work::Draft},
 };
 use crate::{
     audit,
@@ -28,7 +28,7 @@ pub(super) struct Work {
 impl Work {
     /// The statement that adds events, for the outcome's batch.
     pub(super) fn add_events(&self, events: &[Event]) -> Statement {
-        store::add_events(&self.turn.id, events, now_ms())
+        store::events::add_events(&self.turn.id, events, now_ms())
     }
 
     /// The audit entry for an action outside of the turn's files.
@@ -38,7 +38,8 @@ impl Work {
 
     /// The files that the turn works on.
     pub(super) async fn files(&self) -> Result<Files, Error> {
-        let draft: Option<Draft> = self.context.database.query(store::draft(&self.turn.id)).await?.first()?;
+        let draft: Option<Draft> =
+            self.context.database.query(store::work::draft(&self.turn.id)).await?.first()?;
         let draft = draft.ok_or_else(|| Error::Internal("a turn has no draft".to_owned()))?;
         files_of(&draft.files)
     }

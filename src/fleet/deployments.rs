@@ -73,7 +73,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     may_create_for(&context, user, &creator).await?;
 
     let (env_names, env_sealed) = sealed(&context, &name, &env)?;
-    let new = store::NewDeployment {
+    let new = store::deployments::NewDeployment {
         name: &name,
         url: &url(&name, &Fleet::of(&context.settings)?.domain),
         user: &user.id,
@@ -87,7 +87,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     };
     let [created, own] = context
         .database()?
-        .batch([store::create(&new, now_ms()), store::show(&name, Some(&user.id))])
+        .batch([store::deployments::create(&new, now_ms()), store::deployments::show(&name, Some(&user.id))])
         .await?;
     let is_found = context.is_again() && !own.is_empty();
     if created.is_empty() && !is_found {
@@ -139,7 +139,7 @@ pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
             Error::invalid("status", "must be `pending`, `processing`, `success` or `failed`")
         })?),
     };
-    let list = store::list(owner(&context), creator.as_deref(), status, &page);
+    let list = store::deployments::list(owner(&context), creator.as_deref(), status, &page);
     let answer = context.database()?.query_json(list).await?;
     Ok(page::response(answer.as_deref(), &context))
 }
@@ -148,7 +148,7 @@ pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
 pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     deployment_response(
         200,
-        context.database()?.query(store::show(context.param("name"), owner(&context))).await?,
+        context.database()?.query(store::deployments::show(context.param("name"), owner(&context))).await?,
     )
 }
 
@@ -182,8 +182,8 @@ pub(crate) async fn set_status(context: RequestContext) -> Result<Response, Erro
     let [changed, present] = context
         .database()?
         .batch([
-            store::set_status(name, user, status, url.as_deref(), error.as_deref(), now),
-            store::show(name, user),
+            store::deployments::set_status(name, user, status, url.as_deref(), error.as_deref(), now),
+            store::deployments::show(name, user),
         ])
         .await?;
     if !changed.is_empty() {
@@ -223,15 +223,16 @@ pub(crate) async fn set_env(context: RequestContext) -> Result<Response, Error> 
     let NewEnv { env, port } = NewEnv::read(body::object(&context).await?)?;
     let name = context.param("name");
     let (env_names, env_sealed) = sealed(&context, name, &env)?;
-    let set = store::set_env(name, owner(&context), &env_names, env_sealed.as_deref(), port, now_ms());
+    let set =
+        store::deployments::set_env(name, owner(&context), &env_names, env_sealed.as_deref(), port, now_ms());
     deployment_response(200, context.database()?.query(set).await?)
 }
 
 /// `GET /deployments/:name/env`: the variables in plain text, for deployers.
 pub(crate) async fn show_env(context: RequestContext) -> Result<Response, Error> {
     let name = context.param("name");
-    let row = context.database()?.query(store::sealed_env(name, owner(&context))).await?;
-    let row: store::Sealed = row.first()?.ok_or(NOT_FOUND)?;
+    let row = context.database()?.query(store::deployments::sealed_env(name, owner(&context))).await?;
+    let row: store::deployments::Sealed = row.first()?.ok_or(NOT_FOUND)?;
     let env = match row.sealed {
         Some(sealed) => sealing::open(sealing_key(&context.settings)?, &place(name), &sealed)?,
         None => "{}".to_owned(),
@@ -249,15 +250,17 @@ pub(super) fn replicas(body: Map<String, Value>) -> Result<u32, Error> {
 /// `PATCH /deployments/:name/replicas`
 pub(crate) async fn set_replicas(context: RequestContext) -> Result<Response, Error> {
     let replicas = replicas(body::object(&context).await?)?;
-    let set = store::set_replicas(context.param("name"), owner(&context), replicas, now_ms());
+    let set = store::deployments::set_replicas(context.param("name"), owner(&context), replicas, now_ms());
     deployment_response(200, context.database()?.query(set).await?)
 }
 
 /// `DELETE /deployments/:name`
 pub(crate) async fn delete(context: RequestContext) -> Result<Response, Error> {
     let name = context.param("name");
-    let delete =
-        [store::delete(name, owner(&context)), context.audit_change("fleet-deployment.delete", name)];
+    let delete = [
+        store::deployments::delete(name, owner(&context)),
+        context.audit_change("fleet-deployment.delete", name),
+    ];
     let [deleted, _] = context.database()?.batch(delete).await?;
     if deleted.is_empty() {
         return Err(NOT_FOUND);

@@ -96,7 +96,7 @@ async fn take(context: RequestContext, is_full: bool) -> Result<Response, Error>
     if at < now - LATE_MS {
         return Err(TOO_LATE);
     }
-    let beat = store::Beat {
+    let beat = store::beats::Beat {
         wallet: &wallet,
         at,
         containers: containers.as_deref(),
@@ -106,12 +106,12 @@ async fn take(context: RequestContext, is_full: bool) -> Result<Response, Error>
     };
     let database = context.database()?;
     let fleet = Fleet::of(&context.settings)?;
-    let beaten = database.query(store::beat(&beat, now, fleet.mirror_ms.unwrap_or_default())).await?;
-    let moved: Option<store::OpenWindow> = beaten.first()?;
+    let beaten = database.query(store::beats::beat(&beat, now, fleet.mirror_ms.unwrap_or_default())).await?;
+    let moved: Option<store::beats::OpenWindow> = beaten.first()?;
     let is_stale = moved.is_none();
     let open = match moved {
         Some(open) => Some(open),
-        None => database.query(store::window(&wallet)).await?.first()?,
+        None => database.query(store::beats::window(&wallet)).await?.first()?,
     };
     let open = open.ok_or_else(|| Error::Internal("a beat left no window".to_owned()))?;
     let answer = beat_response_json((&open).into(), is_stale, fleet.heartbeat_seconds);
@@ -205,7 +205,12 @@ pub(super) fn not_your_machine() -> Error {
 /// Copies the state to the two KV keys that existing readers use: at most two
 /// operations for a beat, and none without news. Only the database decides, so
 /// it does no harm that KV is late, or loses one of two writes within a second.
-fn mirror(context: &RequestContext, wallet: String, open: &store::OpenWindow, containers: Option<String>) {
+fn mirror(
+    context: &RequestContext,
+    wallet: String,
+    open: &store::beats::OpenWindow,
+    containers: Option<String>,
+) {
     let window = open.mirrors_time.then(|| Window::from(open));
     let containers = containers.filter(|_| open.mirrors_containers);
     if window.is_none() && containers.is_none() {

@@ -16,6 +16,7 @@ pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
     let wallet = super::wallet(context.param("wallet"), "wallet")?;
     let hours = page::number(&context, "hours", MOST_HOURS, MOST_HOURS)?;
     let since = now_ms() - i64::from(hours) * HOUR_MS;
-    let metrics = context.database()?.query_json(store::metrics(&wallet, owner(&context), since)).await?;
+    let metrics =
+        context.database()?.query_json(store::machines::metrics(&wallet, owner(&context), since)).await?;
     Ok(Response::json(200, metrics.unwrap_or_else(|| "[]".to_owned())))
 }

@@ -76,8 +76,9 @@ async fn sweep_steps(env: &Env) -> Result<(), Error> {
     let database = Database::open(env)?;
     for _ in 0..STEPS {
         let now = now_ms();
-        let [_, _, _, place] =
-            database.batch(store::sweep(STEP_MACHINES, now - window::GAP_MS, now - window::KEPT_MS)).await?;
+        let [_, _, _, place] = database
+            .batch(store::beats::sweep(STEP_MACHINES, now - window::GAP_MS, now - window::KEPT_MS))
+            .await?;
         let place: Option<SweepPosition> = place.first()?;
         if place.is_none_or(|place| place.after.is_empty()) {
             return Ok(());

@@ -13,7 +13,13 @@ use super::{
     row::{Health, Wallet},
     setup,
     status::Status,
-    store::{FleetDeployment, Interval, Metric, Payment, Payout, WorkerEntry},
+    store::{
+        deployments::FleetDeployment,
+        machines::{Metric, WorkerEntry},
+        payments::Payment,
+        payouts::Payout,
+        uptime::Interval,
+    },
     window, workers,
 };
 use crate::{

@@ -3,11 +3,11 @@
 #[cfg(test)]
 use serde_json::{Map, Value};
 
-use super::store::{DEPLOYMENT_JSON, PAYMENT_JSON};
+use super::store::{deployments::DEPLOYMENT_JSON, payments::PAYMENT_JSON};
 #[cfg(test)]
 use super::{
     row::Wallet,
-    store::{FleetDeployment, Payment},
+    store::{deployments::FleetDeployment, payments::Payment},
 };
 #[cfg(test)]
 use crate::openapi::Time;

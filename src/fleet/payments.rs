@@ -48,7 +48,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let NewPayment { name, amount, creator, tx_hash } = NewPayment::read(body::object(&context).await?)?;
 
     let payer = context.caller.name().unwrap_or_default();
-    let new = store::NewPayment {
+    let new = store::payments::NewPayment {
         user: payer,
         name: &name,
         amount: &amount.to_string(),
@@ -56,12 +56,12 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
         tx_hash: tx_hash.as_deref(),
     };
     let (database, entry) = (context.database()?, context.new_id("payment")?);
-    if let Some(entered) = database.query(store::pay(&new, &entry, now_ms())).await?.first()? {
+    if let Some(entered) = database.query(store::payments::pay(&new, &entry, now_ms())).await?.first()? {
         return Ok(payment_response(201, &entered));
     }
     // A transaction counts once. A repetition with the same values returns its
     // entry, and so does a retry of the request that entered it.
-    let same = database.query(store::payment_of(&entry, new.tx_hash, payer)).await?;
+    let same = database.query(store::payments::payment_of(&entry, new.tx_hash, payer)).await?;
     let message: Option<Value> = same.first()?;
     let is_same = |message: &Value| {
         message.get("amount") == Some(&json!(new.amount)) && message.get("creator") == Some(&json!(creator))
@@ -114,7 +114,7 @@ pub(super) fn no_rate() -> Error {
 pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
     let page = page::of(&context)?;
     let creator = context.query("creator").map(|wallet| super::wallet(&wallet, "creator")).transpose()?;
-    let list = store::payments(owner(&context), creator.as_deref(), &page);
+    let list = store::payments::payments(owner(&context), creator.as_deref(), &page);
     let answer = context.database()?.query_json(list).await?;
     Ok(page::response(answer.as_deref(), &context))
 }
@@ -122,7 +122,7 @@ pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
 /// `GET /payments/:id`
 pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     let id = context.param("id").parse().ok().filter(|id| (1..=1 << 53).contains(id)).ok_or(NOT_FOUND)?;
-    let payment = context.database()?.query_json(store::payment(id, owner(&context))).await?;
+    let payment = context.database()?.query_json(store::payments::payment(id, owner(&context))).await?;
     Ok(Response::json(200, payment.ok_or(NOT_FOUND)?))
 }
 
@@ -162,8 +162,9 @@ pub(crate) async fn close(context: RequestContext) -> Result<Response, Error> {
     let rate = rate.ok_or_else(no_rate)?;
 
     let database = context.database()?;
-    let [machine, seconds] =
-        database.batch([store::worker(&wallet, None), store::paid_seconds(&wallet, from, to)]).await?;
+    let [machine, seconds] = database
+        .batch([store::machines::worker(&wallet, None), store::uptime::paid_seconds(&wallet, from, to)])
+        .await?;
     if machine.is_empty() {
         return Err(Error::invalid("/walletAddress", "is not the wallet of a known machine"));
     }
@@ -171,12 +172,12 @@ pub(crate) async fn close(context: RequestContext) -> Result<Response, Error> {
     let amount =
         rate.times(seconds).ok_or_else(|| Error::invalid("/to", "makes an amount beyond 2^256 - 1"))?;
     let name = format!("Uptime of {} to {}", rfc3339(from), rfc3339(to));
-    let payout = store::NewPayout {
+    let payout = store::payouts::NewPayout {
         wallet: &wallet,
         from,
         to,
         seconds: i64::try_from(seconds).unwrap_or(i64::MAX),
-        payment: store::NewPayment {
+        payment: store::payments::NewPayment {
             user: context.caller.name().unwrap_or_default(),
             name: &name,
             amount: &amount.to_string(),
@@ -184,7 +185,7 @@ pub(crate) async fn close(context: RequestContext) -> Result<Response, Error> {
             tx_hash: None,
         },
     };
-    let [entered, _, known] = database.batch(store::close(&payout, now)).await?;
+    let [entered, _, known] = database.batch(store::payouts::close(&payout, now)).await?;
     let known = known.into_json().ok_or_else(overlap)?;
     Ok(Response::json(if entered.is_empty() { 200 } else { 201 }, known))
 }

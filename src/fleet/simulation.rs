@@ -286,9 +286,11 @@ impl<'a> Simulation<'a> {
     }
 
     fn take_beat(&mut self, wallet: &str, at: i64, containers: Option<&str>) {
-        let beat = store::Beat { wallet, at, containers, system: None, hostname: None, tailscale_ip: None };
-        let rows = self.query(&store::beat(&beat, self.now, self.mirror_ms));
-        let open: Option<store::OpenWindow> = rows.first().map(|json| serde_json::from_str(json).unwrap());
+        let beat =
+            store::beats::Beat { wallet, at, containers, system: None, hostname: None, tailscale_ip: None };
+        let rows = self.query(&store::beats::beat(&beat, self.now, self.mirror_ms));
+        let open: Option<store::beats::OpenWindow> =
+            rows.first().map(|json| serde_json::from_str(json).unwrap());
         let message = open.as_ref().map(Window::from);
         let expected = self.machines.get_mut(wallet).unwrap().take(at, containers, self.now);
         assert_eq!(message, expected, "seed {}: a beat of {wallet} at {at}", self.seed);
@@ -299,7 +301,7 @@ impl<'a> Simulation<'a> {
 
     /// Checks that KV has the present window, as it was less than `mirror_ms` before
     /// the last sign of life.
-    fn mirror(&mut self, wallet: &str, open: &store::OpenWindow) {
+    fn mirror(&mut self, wallet: &str, open: &store::beats::OpenWindow) {
         let window = Window::from(open);
         if open.mirrors_time {
             self.mirrored.insert(wallet.to_owned(), (window, self.now));
@@ -319,7 +321,7 @@ impl<'a> Simulation<'a> {
             Pending::Sweep { .. } => true,
         });
         for wallet in self.machines.keys() {
-            let [seconds] = self.query(&store::paid_seconds(wallet, 0, to)).try_into().unwrap();
+            let [seconds] = self.query(&store::uptime::paid_seconds(wallet, 0, to)).try_into().unwrap();
             self.paid.push((wallet.clone(), to, seconds));
         }
     }
@@ -342,7 +344,7 @@ impl<'a> Simulation<'a> {
         self.database.execute_batch("BEGIN IMMEDIATE").unwrap();
         let mut place = None;
         let forgotten = self.now - KEPT_MS;
-        for (done, statement) in store::sweep(self.piece, silent, forgotten).iter().enumerate() {
+        for (done, statement) in store::beats::sweep(self.piece, silent, forgotten).iter().enumerate() {
             if dies_after == Some(done as u64) {
                 self.database.execute_batch("ROLLBACK").unwrap();
                 return None;
@@ -419,7 +421,7 @@ impl<'a> Simulation<'a> {
         for (wallet, reference) in &self.machines {
             let windows = reference.windows();
             let ms: i64 = windows.iter().map(|window| window.end - window.start).sum();
-            let message = self.query(&store::uptime_seconds(wallet, 0, 1 << 47));
+            let message = self.query(&store::uptime::uptime_seconds(wallet, 0, 1 << 47));
             assert_eq!(message, [(ms / 1000).to_string()], "seed {}: the total of {wallet}", self.seed);
             let wall_ms = windows.last().map_or(0, |last| last.end - windows[0].start);
             assert!(ms <= wall_ms, "seed {}: {wallet} ran longer than time", self.seed);

@@ -2,7 +2,7 @@
 //!
 //! A window is `[start, end]`, from the first to the last beat of a series
 //! without a gap, by the machine's clock but never later than ours. This is the
-//! rule as pure code; `store::beat` is the same rule in SQL, which also
+//! rule as pure code; `store::beats::beat` is the same rule in SQL, which also
 //! serializes concurrent beats. simulation.rs checks that the two agree.
 
 #[cfg(test)]

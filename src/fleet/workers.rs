@@ -58,7 +58,7 @@ pub(super) async fn new_token(context: &RequestContext, wallet: &str, user: &str
     context
         .database()?
         .batch([
-            store::register(wallet, &token.hash(), &token.hint(), now),
+            store::machines::register(wallet, &token.hash(), &token.hint(), now),
             context.audit_by(user, "worker.register", wallet),
         ])
         .await?;
@@ -112,7 +112,7 @@ pub(super) fn no_wallet() -> Error {
 /// stay.
 pub(crate) async fn revoke(context: RequestContext) -> Result<Response, Error> {
     let wallet = super::wallet(context.param("wallet"), "wallet")?;
-    let revoke = store::revoke(&wallet, owner(&context), now_ms());
+    let revoke = store::machines::revoke(&wallet, owner(&context), now_ms());
     let batch = [revoke, context.audit_change("worker.revoke", &wallet)];
     let [revoked, _] = context.database()?.batch(batch).await?;
     if revoked.is_empty() { Err(NOT_FOUND) } else { Ok(Response::empty(204)) }
@@ -121,7 +121,7 @@ pub(crate) async fn revoke(context: RequestContext) -> Result<Response, Error> {
 /// `GET /workers`
 pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
     let page = page::of(&context)?;
-    let list = store::workers(owner(&context), &page, now_ms());
+    let list = store::machines::workers(owner(&context), &page, now_ms());
     let answer = context.database()?.query_json(list).await?;
     Ok(page::response(answer.as_deref(), &context))
 }
@@ -129,9 +129,11 @@ pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
 /// `GET /workers/:wallet`
 pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     let wallet = super::wallet(context.param("wallet"), "wallet")?;
-    let [worker, owed] =
-        context.database()?.batch([store::worker(&wallet, owner(&context)), store::owed(&wallet)]).await?;
-    let Some(worker): Option<store::Worker> = worker.first()? else {
+    let [worker, owed] = context
+        .database()?
+        .batch([store::machines::worker(&wallet, owner(&context)), store::payouts::owed(&wallet)])
+        .await?;
+    let Some(worker): Option<store::machines::Worker> = worker.first()? else {
         return Ok(Response::json(200, json!({ "exists": false }).to_string()));
     };
     let owed: Vec<String> = owed.first()?.unwrap_or_default();
@@ -159,7 +161,7 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     Ok(Response::json(200, body.to_string()))
 }
 
-fn worker_json(worker: &store::Worker) -> Option<Value> {
+fn worker_json(worker: &store::machines::Worker) -> Option<Value> {
     let (start, end) = (worker.start_at?, worker.end_at?);
     Some(json!({ "startTime": rfc3339(start), "endTime": rfc3339(end) }))
 }
@@ -204,7 +206,10 @@ pub(crate) async fn uptime(context: RequestContext) -> Result<Response, Error> {
     find(&context, &wallet).await?.ok_or(NOT_FOUND)?;
     let [list, total] = context
         .database()?
-        .batch([store::uptime(&wallet, from, to, &page), store::uptime_seconds(&wallet, from, to)])
+        .batch([
+            store::uptime::uptime(&wallet, from, to, &page),
+            store::uptime::uptime_seconds(&wallet, from, to),
+        ])
         .await?;
     let total: Option<i64> = total.first()?;
     let response = page::response(list.into_json().as_deref(), &context);
@@ -222,6 +227,6 @@ fn time(context: &RequestContext, name: &str, default: i64) -> Result<i64, Error
     Ok(time.min(MOST_MS))
 }
 
-async fn find(context: &RequestContext, wallet: &str) -> Result<Option<store::Worker>, Error> {
-    context.database()?.query(store::worker(wallet, owner(context))).await?.first()
+async fn find(context: &RequestContext, wallet: &str) -> Result<Option<store::machines::Worker>, Error> {
+    context.database()?.query(store::machines::worker(wallet, owner(context))).await?.first()
 }

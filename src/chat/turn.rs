@@ -1,14 +1,13 @@
 //! A turn: a question, its answer, and the code that the answer changes.
 
 use hatch_code::CodeMap;
-use hatch_dialects::Usage;
 use hatch_wire::anthropic::Message;
 use serde::Deserialize;
 
 use crate::{
     error::Error,
     identity::quotas::Taken,
-    models::{Model, Reservation},
+    models::{self, Model, Reservation},
     store::Rows,
 };
 
@@ -50,30 +49,14 @@ impl ChatTurn {
         message.model.as_deref().filter(|model| !model.is_empty()).unwrap_or(named)
     }
 
-    /// What has arrived of the answer costs so much, in micro-dollars. None if the model's prices are not
-    /// known. Tokens that the provider has not counted, as in an interrupted answer, are estimated: those of
-    /// the answer from its text, those of the question from the prompt.
+    /// What has arrived of the answer costs so much, in micro-dollars. None if the model's prices are not known.
     pub(super) fn cost(&self, message: &Message) -> Option<i64> {
         let Pricing { model, is_own_key, .. } = self.pricing.as_ref()?;
         // An error in place of an answer costs nothing.
         if *is_own_key || (message.error.is_some() && message.text.is_empty()) {
             return Some(0);
         }
-        let counted = &message.usage;
-        let mut usage = Usage {
-            input: counted.input_tokens,
-            cache_read: counted.cache_read_input_tokens,
-            cache_write: counted.cache_creation_input_tokens,
-            output: counted.output_tokens,
-            ..Usage::default()
-        };
-        if !message.is_complete() || !message.has_output_count() {
-            usage.output = usage.output.max(hatch_code::tokens(&message.text));
-        }
-        if usage.prompt() == 0 {
-            usage.input = self.prompt_tokens;
-        }
-        model.cost_micro_usd(&usage)
+        model.cost_micro_usd(&models::counted(message, self.prompt_tokens))
     }
 
     /// The same question, answered by the row `id` of another turn, so that nothing

@@ -100,7 +100,7 @@ async fn hits(work: &Work, provider: &Search, lines: &mut Vec<String>) -> Result
     let queries = match provider {
         // Claude writes its own queries.
         Search::Claude => vec![format!("Which products already do this? {prompt}")],
-        Search::Brave { .. } | Search::Google { .. } => {
+        Search::Engine(_) => {
             let question = Question {
                 schema: Some(competitors::queries_schema()),
                 max_tokens: Some(1_000),

@@ -15,11 +15,13 @@ use crate::{
         quotas::{self, Quota},
     },
     jobs::{self, Job, JobContext},
-    models::{self, AnswerRules, Booking, KeyLimits, Keys, PaidWork, Payer, Providers, Reservation},
+    models::{
+        self, AnswerRules, Booking, KeyLimits, Keys, PaidWork, Payer, Providers, Reservation, web_search,
+    },
     platform::clock::now_ms,
     settings::{FromVars as _, Settings},
     store::Statement,
-    upstream::search::{self, Hit, Search},
+    upstream::search::{Hit, Search},
 };
 
 /// The context of a step.
@@ -150,14 +152,14 @@ impl Work {
     ) -> Result<Result<Vec<Hit>, Error>, Error> {
         let (payer, database) = (self.rules().payer, &self.context.database);
         let reservation = match provider {
-            Search::Claude => payer.reserve(search::MOST_MICRO_USD, &self.settings, database).await?,
-            Search::Brave { .. } | Search::Google { .. } => Reservation::none(&payer),
+            Search::Claude => payer.reserve(web_search::MOST_MICRO_USD, &self.settings, database).await?,
+            Search::Engine(_) => Reservation::none(&payer),
         };
         let tokens = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        let (read, written, cost, hits) = match search::search(provider, query, results, &self.settings).await
-        {
+        let found = web_search::search(provider, query, results, &self.settings, database).await;
+        let (read, written, cost, hits) = match found {
             Ok(found) => {
-                let (read, written) = (found.usage.read_tokens(), found.usage.output_tokens);
+                let (read, written) = (found.usage.prompt(), found.usage.output);
                 (tokens(read), tokens(written), found.cost_micro_usd, Ok(found.hits))
             }
             Err(failed) => (0, 0, failed.cost_micro_usd, Err(failed.error)),

@@ -7,7 +7,7 @@
 //! keys that callers bring. failure.rs says in words why there is no answer. paid.rs asks for the answers of jobs, within budgets
 //! that reservations.rs holds. limits.rs defines what an API key may ask,
 //! budgets.rs counts it, and buckets.rs sorts calls into the histograms of
-//! `GET /metrics`. `hatch_dialects` defines requests and responses.
+//! `GET /metrics`. web_search.rs searches the web, with a model or an engine. `hatch_dialects` defines requests and responses.
 
 mod ask;
 pub(crate) mod buckets;
@@ -25,6 +25,7 @@ pub(crate) mod reservations;
 mod routing;
 mod sandbox;
 mod settings;
+pub(crate) mod web_search;
 
 pub(crate) use self::{
     ask::{AnsweredCall, FailedCall, Live, ModelResponse, PostResponse, Question, WHOLE_MS, ask, post},
@@ -34,7 +35,8 @@ pub(crate) use self::{
     limits::{KeyLimits, optional as optional_limits},
     model::{Above, Model, Prices},
     paid::{
-        Allowance, AnswerRules, Booking, PaidAnswer, afford, answer, choose, default_name, is_any_open, named,
+        Allowance, AnswerRules, Booking, PaidAnswer, afford, answer, choose, counted, default_name,
+        is_any_open, named,
     },
     reservations::{DayBudget, PaidWork, Payer, Prompt, Reservation},
     routing::{AUTO, Candidate, Preference, RouteQuery, candidates, is_allowed, resolve},

@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 
 use hatch_dialects::{Dialect, Reader, Reply, Request, Response, Usage, estimate_prompt, request::Format};
+use hatch_wire::anthropic::Message;
 
 use super::{
     ask::{self, FailedCall, Live, ModelResponse, Question},
@@ -24,7 +25,6 @@ use crate::{
     },
     settings::{FromVars as _, Settings},
     store::{Database, Statement},
-    upstream::anthropic::Claude,
 };
 
 /// The longest answer; a consumer of a queue has a quarter of an hour.
@@ -121,12 +121,35 @@ pub(crate) fn default_name(
     keys: &Keys,
     settings: &Settings,
 ) -> Result<String, Error> {
-    let claude = Claude::of(settings)?;
+    let providers = Providers::of(settings)?;
     Ok(match preferred {
         Some(model) => model.to_owned(),
-        None if claude.key.is_some() || keys.has("anthropic") => format!("anthropic/{}", claude.model),
+        None if providers.open_to(keys, "anthropic").is_some() => {
+            format!("anthropic/{}", providers.claude_model)
+        }
         None => routing::AUTO.to_owned(),
     })
+}
+
+/// The tokens of an answer in Claude's events. Those that the provider has not counted, as in an interrupted
+/// answer, are estimated: those of the answer from its text, those of the question are `prompt_tokens`.
+pub(crate) fn counted(message: &Message, prompt_tokens: u64) -> Usage {
+    let by_provider = &message.usage;
+    let mut usage = Usage {
+        input: by_provider.input_tokens,
+        cache_read: by_provider.cache_read_input_tokens,
+        cache_write: by_provider.cache_creation_input_tokens,
+        output: by_provider.output_tokens,
+        web_searches: message.web_searches,
+        ..Usage::default()
+    };
+    if !message.is_complete() || !message.has_output_count() {
+        usage.output = usage.output.max(hatch_code::tokens(&message.text));
+    }
+    if usage.prompt() == 0 {
+        usage.input = prompt_tokens;
+    }
+    usage
 }
 
 /// The ability that a request needs, if any, and its words in an error.
@@ -350,5 +373,28 @@ impl Arriving {
             _ => described(&error, None, who),
         });
         (answer, usage)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_that_are_not_counted_are_estimated_and_never_free() {
+        let answer = |usage: &str| {
+            let text = "x".repeat(30_000);
+            let start = format!(r#"data: {{"type":"message_start","message":{{"model":"claude"{usage}}}}}"#);
+            let delta = format!(
+                r#"data: {{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":"{text}"}}}}"#
+            );
+            let end = r#"data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":null}"#;
+            let stop = r#"data: {"type":"message_stop"}"#;
+            Message::of(format!("{start}\n\n{delta}\n\n{end}\n\n{stop}\n\n").as_bytes())
+        };
+        for usage in ["", r#","usage":null"#, r#","usage":{"output_tokens":1}"#] {
+            let usage = counted(&answer(usage), 1_000);
+            assert!(usage.input == 1_000 && usage.output > 30_000 / 5, "{usage:?}");
+        }
     }
 }

@@ -21,6 +21,8 @@ pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Providers>()];
 #[derive(Debug)]
 pub(crate) struct Providers {
     pub(crate) all: Vec<Provider>,
+    /// The model of Anthropic that is asked where nobody has chosen one.
+    pub(crate) claude_model: String,
     /// The longest wait for the first word of an answer, in milliseconds.
     pub(super) first_token_ms: u64,
     /// The longest pause between two pieces of an answer, in milliseconds.
@@ -70,6 +72,7 @@ impl FromVars for Providers {
         let budget: i64 = vars.number("GATEWAY_DAILY_BUDGET_MICRO_USD", 0)?;
         Ok(Self {
             all,
+            claude_model: vars.get("CLAUDE_MODEL").unwrap_or_else(|| "claude-sonnet-5-5".to_owned()),
             first_token_ms: vars.number("GATEWAY_FIRST_TOKEN_MS", 15_000)?,
             idle_ms: vars.number("GATEWAY_IDLE_MS", 30_000)?,
             daily_budget_micro_usd: (budget > 0).then_some(budget),

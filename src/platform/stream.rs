@@ -63,11 +63,6 @@ impl Body {
     pub(super) fn reader(&self) -> Option<Reader> {
         Reader::open(&self.0).ok()
     }
-
-    /// Cancels a body that will not be read, and frees its connection.
-    pub(crate) fn cancel(self) {
-        let _ = self.0.cancel();
-    }
 }
 
 /// The writable end of a [`Body`]. Each write waits until it has been read,

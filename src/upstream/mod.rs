@@ -2,7 +2,6 @@
 //! and never shown as our own words.
 
 pub(crate) mod aitmpl;
-pub(crate) mod anthropic;
 pub(crate) mod aws;
 mod cloud_api;
 pub(crate) mod cloudflare;
@@ -28,7 +27,6 @@ use crate::settings::ParseSettings;
 /// Reports faults in the variables of these clients.
 pub(crate) const SETTINGS: &[&[ParseSettings]] = &[
     aitmpl::SETTINGS,
-    anthropic::SETTINGS,
     compiler::SETTINGS,
     concordium::SETTINGS,
     github::SETTINGS,

@@ -364,6 +364,7 @@ impl UpstreamError {
 const CONTEXT: &[&str] = &[
     "prompt is too long",
     "maximum context length",
+    "exceed context limit",
     "context window",
     "context length",
     "input is too long",
@@ -464,6 +465,12 @@ mod tests {
                 r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 2 tokens"}}"#,
                 Class::ContextTooLong,
                 "prompt is too long: 2 tokens",
+            ),
+            (
+                400,
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"input length and `max_tokens` exceed context limit: 190000 + 32000 > 200000"}}"#,
+                Class::ContextTooLong,
+                "input length and `max_tokens` exceed context limit: 190000 + 32000 > 200000",
             ),
             (
                 400,

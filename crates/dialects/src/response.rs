@@ -142,6 +142,8 @@ pub enum Event<'a> {
     PartStop {
         part: u32,
     },
+    /// The vendor runs a tool of its own: the answer has begun, though no other dialect shows it.
+    Working,
     /// A choice ends, after all of its parts.
     Finish {
         choice: u32,

@@ -15,7 +15,7 @@ use super::ledger::{Budgets, CallCost, Outcome};
 use crate::{
     error::Error,
     http::RequestContext,
-    models::{KeyLimits, Prompt},
+    models::{KeyLimits, Prompt, web_search},
     platform::response::Response,
     settings::{FromVars as _, Settings},
     store::Database,
@@ -190,13 +190,13 @@ impl Tool {
         let limits = KeyLimits::parse(context.caller.user()?.gateway.as_deref())?;
         let entry = match provider {
             Search::Claude => {
-                let prompt = Prompt { model: SEARCHES, tokens: 0, micro_usd: search::LEAST_MICRO_USD };
-                let cost = CallCost { most_micro_usd: search::MOST_MICRO_USD, prompt };
+                let prompt = Prompt { model: SEARCHES, tokens: 0, micro_usd: web_search::LEAST_MICRO_USD };
+                let cost = CallCost { most_micro_usd: web_search::MOST_MICRO_USD, prompt };
                 Some(Budgets::of(&limits, context)?.reserve(Some(cost), Vec::new(), database).await?)
             }
-            Search::Brave { .. } | Search::Google { .. } => None,
+            Search::Engine(_) => None,
         };
-        let found = search::search(provider, query, RESULTS, settings).await;
+        let found = web_search::search(provider, query, RESULTS, settings, database).await;
         let (cost_micro_usd, hits) = match found {
             Ok(found) => (found.cost_micro_usd, Ok(found.hits)),
             Err(failed) => (failed.cost_micro_usd, Err(failed.error)),

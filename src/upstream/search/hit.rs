@@ -1,6 +1,4 @@
-//! The result and error types of all search engines.
-
-use hatch_wire::anthropic::Usage;
+//! A result, and the errors of all search engines.
 
 use crate::{
     error::{Error, UpstreamKind},
@@ -19,23 +17,13 @@ pub(crate) struct Hit {
     pub(crate) snippet: String,
 }
 
-/// The results of a search, the best first, and its cost.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Found {
-    pub(crate) hits: Vec<Hit>,
-    /// Claude's tokens; zero for other providers.
-    pub(crate) usage: Usage,
-    /// Claude's cost; other providers bill separately.
-    pub(crate) cost_micro_usd: i64,
-}
-
 pub(super) fn encoded(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
 impl Hit {
     /// A result as an engine sends it, with HTML tags.
-    pub(super) fn of(title: &str, url: String, snippet: &str) -> Self {
+    pub(crate) fn of(title: &str, url: String, snippet: &str) -> Self {
         Self { title: text::of_snippet(title), url, snippet: text::of_snippet(snippet) }
     }
 }

@@ -1,53 +1,43 @@
-//! Web search with the configured provider.
+//! Web search by an engine. `models::web_search` also searches with Claude.
 
 mod brave;
-mod claude;
 mod google;
 mod hit;
 mod settings;
 
-pub(crate) use hit::{Found, Hit};
+pub(crate) use hit::Hit;
 pub(crate) use settings::SETTINGS;
-pub(crate) use settings::Search;
+pub(crate) use settings::{Engine, Search};
 
-use super::anthropic::complete::Failed;
-use crate::settings::Settings;
+use crate::{error::Error, settings::Settings};
 
-/// The most that a search by Claude costs, in micro-dollars: three searches and the tokens of their results.
-pub(crate) const MOST_MICRO_USD: i64 = 100_000;
-/// The least that it costs: one search, without the tokens.
-pub(crate) const LEAST_MICRO_USD: i64 = 10_000;
 /// The longest query: engines accept 400 characters and 50 words.
 const MOST_CHARS: usize = 300;
 const MOST_WORDS: usize = 40;
 
-/// Searches for `query`, a question or a few words. Returns at most `count` results (20 with Brave,
-/// 10 with Google).
-///
-/// # Errors
-/// [`Failed`], whose detail is safe to show: it never contains a key of ours.
-pub(crate) async fn search(
-    provider: &Search,
-    query: &str,
-    count: usize,
-    settings: &Settings,
-) -> Result<Found, Failed> {
-    let query = short(query);
-    let hits = match provider {
-        Search::Claude => return claude::search(&query, count, settings).await,
-        Search::Brave { key, base_url } => brave::search(base_url, key, &query, count, settings).await,
-        Search::Google { key, engine, base_url } => {
-            google::search(base_url, key, engine, &query, count, settings).await
+impl Engine {
+    /// Searches for `query`, which [`short`] has shortened. Returns at most `count` results (20 with Brave,
+    /// 10 with Google).
+    ///
+    /// # Errors
+    /// Those of the engine; their detail is safe to show, because it never contains a key of ours.
+    pub(crate) async fn search(
+        &self,
+        query: &str,
+        count: usize,
+        settings: &Settings,
+    ) -> Result<Vec<Hit>, Error> {
+        match self {
+            Self::Brave { key, base_url } => brave::search(base_url, key, query, count, settings).await,
+            Self::Google { key, engine, base_url } => {
+                google::search(base_url, key, engine, query, count, settings).await
+            }
         }
-    };
-    match hits {
-        Ok(hits) => Ok(Found { hits, ..Found::default() }),
-        Err(error) => Err(Failed { error, cost_micro_usd: 0 }),
     }
 }
 
 /// Shortens a query so that every engine accepts it.
-fn short(query: &str) -> String {
+pub(crate) fn short(query: &str) -> String {
     let words: Vec<&str> =
         query.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
     let words = words.get(..MOST_WORDS).unwrap_or(&words);

@@ -10,6 +10,13 @@ pub(crate) const SETTINGS: &[ParseSettings] = &[parses::<Option<Search>>()];
 
 /// The provider of web search.
 pub(crate) enum Search {
+    Engine(Engine),
+    /// Claude's own web search.
+    Claude,
+}
+
+/// A search engine.
+pub(crate) enum Engine {
     Brave {
         key: String,
         base_url: String,
@@ -20,8 +27,6 @@ pub(crate) enum Search {
         engine: String,
         base_url: String,
     },
-    /// Claude's own web search.
-    Claude,
 }
 
 /// The named provider, or the one whose key is set. Claude's search costs money each time, so it
@@ -33,13 +38,13 @@ impl FromVars for Option<Search> {
         match (name.as_deref(), brave, google) {
             (None | Some("brave"), Some(key), _) => {
                 let base_url = vars.base_url("BRAVE_BASE_URL", "https://api.search.brave.com")?;
-                Ok(Some(Search::Brave { key, base_url }))
+                Ok(Some(Search::Engine(Engine::Brave { key, base_url })))
             }
             (None | Some("google"), _, Some(key)) => {
                 let missing = wrong("GOOGLE_CSE_ID", "the id of a search engine, when GOOGLE_API_KEY is set");
                 let engine = vars.get("GOOGLE_CSE_ID").ok_or(missing)?;
                 let base_url = vars.base_url("GOOGLE_BASE_URL", "https://www.googleapis.com")?;
-                Ok(Some(Search::Google { key, engine, base_url }))
+                Ok(Some(Search::Engine(Engine::Google { key, engine, base_url })))
             }
             (Some("claude"), ..) => Ok(Some(Search::Claude)),
             (None, None, None) => Ok(None),
@@ -61,9 +66,9 @@ mod tests {
         assert!(matches!(search(&[("CLAUDE_API_KEY", "k")]), Ok(None)));
         assert!(matches!(search(&[("SEARCH_PROVIDER", "claude")]), Ok(Some(Search::Claude))));
         let both = [("BRAVE_API_KEY", "b"), ("GOOGLE_API_KEY", "g"), ("GOOGLE_CSE_ID", "c")];
-        assert!(matches!(search(&both), Ok(Some(Search::Brave { .. }))));
+        assert!(matches!(search(&both), Ok(Some(Search::Engine(Engine::Brave { .. })))));
         let named = [&both[..], &[("SEARCH_PROVIDER", "google")]].concat();
-        assert!(matches!(search(&named), Ok(Some(Search::Google { .. }))));
+        assert!(matches!(search(&named), Ok(Some(Search::Engine(Engine::Google { .. })))));
         for (vars, missing) in [
             (&[("SEARCH_PROVIDER", "brave")], "BRAVE_API_KEY"),
             (&[("SEARCH_PROVIDER", "google")], "GOOGLE_API_KEY"),

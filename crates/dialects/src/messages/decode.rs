@@ -140,7 +140,7 @@ impl Decoder {
                 let input = raw.get("input").filter(|input| input.members().next().is_some());
                 block.input = input.map(Json::from);
             }
-            _ => {}
+            _ => sink(Event::Working),
         }
         if block.kind != BlockKind::Other {
             self.next_part = part.saturating_add(1);

@@ -65,7 +65,7 @@ impl Encoder {
             self.start(out);
         }
         match event {
-            Event::Start { .. } => {}
+            Event::Start { .. } | Event::Working => {}
             Event::PartStart { part, kind, .. } => self.start_part(part, kind, out),
             Event::Delta { part, text } => self.delta(part, &text, out),
             Event::Signature { part, signature } => self.sign(part, &signature),

@@ -402,6 +402,33 @@ fn a_broken_stream_is_billed_for_what_arrived() {
     assert_eq!(meter.charged(12).0.output, 7);
 }
 
+/// Until an answer has begun, another upstream may be asked for it.
+#[test]
+fn an_answer_has_begun_with_its_first_word_thought_or_tool_and_not_with_an_empty_text() {
+    let frame = |event: &str| format!("data: {event}\n\n");
+    let start =
+        frame(r#"{"type":"message_start","message":{"id":"m","model":"claude","usage":{"input_tokens":9}}}"#);
+    let block = |kind: &str| {
+        frame(&format!(
+            r#"{{"type":"content_block_start","index":0,"content_block":{{"type":"{kind}","text":"","thinking":"","id":"t","name":"f"}}}}"#
+        ))
+    };
+    let word = frame(r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hi"}}"#);
+    for client in [Dialect::Chat, Dialect::Responses, Dialect::Messages] {
+        let begun = |stream: &str| {
+            let mut translated = Stream::new(Dialect::Messages, client, &reply());
+            translated.push(stream.as_bytes(), &mut Vec::new());
+            translated.meter().has_begun
+        };
+        assert!(!begun(&start) && !begun(&format!("{start}{}", block("text"))));
+        assert!(begun(&format!("{start}{}{word}", block("text"))));
+        for kind in ["thinking", "redacted_thinking", "tool_use", "server_tool_use"] {
+            assert!(begun(&format!("{start}{}", block(kind))), "{kind}");
+        }
+        assert!(begun(&format!("{start}{}", frame(r#"{"type":"message_stop"}"#))), "an empty answer");
+    }
+}
+
 /// Those of the sixteen known faults of upstreams that a stream can show.
 #[test]
 fn s01_to_s16_faults_are_recognised_in_the_stream() {

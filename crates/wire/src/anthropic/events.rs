@@ -260,99 +260,27 @@ impl HalvedDelta<'_> {
     }
 }
 
-/// The documented error types, each with its status.
-const ERRORS: &[(&str, u16)] = &[
-    ("invalid_request_error", 400),
-    ("authentication_error", 401),
-    ("billing_error", 402),
-    ("permission_error", 403),
-    ("not_found_error", 404),
-    ("conflict_error", 409),
-    ("request_too_large", 413),
-    ("rate_limit_error", 429),
-    ("api_error", 500),
-    ("timeout_error", 504),
-    ("overloaded_error", 529),
+/// The documented types of errors.
+const ERRORS: &[&str] = &[
+    "invalid_request_error",
+    "authentication_error",
+    "billing_error",
+    "permission_error",
+    "not_found_error",
+    "conflict_error",
+    "request_too_large",
+    "rate_limit_error",
+    "api_error",
+    "timeout_error",
+    "overloaded_error",
 ];
 
 /// The type for all other errors, so that no upstream text gets into responses and logs.
 const UNKNOWN: &str = "unknown_error";
 
-/// The `error.type` of an error body.
-pub fn error_type(body: &str) -> &'static str {
-    serde_json::from_str(body).map_or(UNKNOWN, |body| kind_of(&body))
-}
-
-/// Whether an error body says that the prompt is too long for the model.
-pub fn is_too_long(body: &str) -> bool {
-    let message = |body: &Value| {
-        let message = body.pointer("/error/message")?.as_str()?.to_ascii_lowercase();
-        let marks = ["prompt is too long", "exceed context limit", "exceeds the context", "context window"];
-        Some(marks.iter().any(|mark| message.contains(mark)))
-    };
-    serde_json::from_str(body).is_ok_and(|body| message(&body).unwrap_or_default())
-}
-
-/// The HTTP status that the API gives an error of this type.
-pub fn error_status(kind: &str) -> u16 {
-    ERRORS.iter().find(|(known, _)| *known == kind).map_or(500, |(_, status)| *status)
-}
-
 fn kind_of(error: &Value) -> &'static str {
     let kind = error.pointer("/error/type").and_then(Value::as_str).unwrap_or_default();
-    ERRORS.iter().find(|(known, _)| *known == kind).map_or(UNKNOWN, |(known, _)| known)
-}
-
-/// The state at the beginning of a stream.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Beginning {
-    /// No output yet; the model may be thinking.
-    #[default]
-    Silent,
-    /// The answer has begun, or is complete and empty.
-    Answering,
-    /// An error of this type arrived instead.
-    Failed(&'static str),
-}
-
-/// Watches the beginning of a stream: before the first output the request can be retried without the client noticing.
-#[derive(Debug, Default)]
-pub struct Opening {
-    decoder: Decoder,
-    beginning: Beginning,
-}
-
-impl Opening {
-    /// Takes the next bytes.
-    pub fn push(&mut self, bytes: &[u8]) -> Beginning {
-        let Self { decoder, beginning } = self;
-        decoder.push(bytes, |data| match beginning {
-            Beginning::Answering | Beginning::Failed(_) => {}
-            Beginning::Silent => *beginning = Beginning::after(data),
-        });
-        *beginning
-    }
-}
-
-impl Beginning {
-    /// The state after this event.
-    fn after(data: &str) -> Self {
-        let has_text = |text: &str| !text.is_empty();
-        if TextDelta::of(data).is_some_and(|text| has_text(&text)) || HalvedDelta::of(data).is_some() {
-            return Self::Answering;
-        }
-        let Ok(event) = serde_json::from_str::<Value>(data) else { return Self::Silent };
-        let name = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        match (name("/type"), name("/delta/type"), name("/content_block/type")) {
-            ("error", ..) => Self::Failed(kind_of(&event)),
-            ("message_stop", ..) => Self::Answering,
-            // A server tool has started, so the answer has begun.
-            ("content_block_delta", "input_json_delta", _)
-            | ("content_block_start", _, "server_tool_use" | "tool_use") => Self::Answering,
-            _ if has_text(name("/content_block/text")) => Self::Answering,
-            _ => Self::Silent,
-        }
-    }
+    ERRORS.iter().find(|known| **known == kind).copied().unwrap_or(UNKNOWN)
 }
 
 #[cfg(test)]
@@ -403,36 +331,6 @@ mod tests {
         let message = Message::of(format!("{STREAM}{error}").as_bytes());
         assert_eq!(message.error, Some("overloaded_error"));
         assert!(!message.is_complete());
-    }
-
-    #[test]
-    fn an_answer_begins_with_its_first_text() {
-        let (start, rest) = STREAM.split_once("event: content_block_delta").unwrap();
-        let (thinking, text) = rest.split_at(rest.find("event: content_block_delta").unwrap());
-        let mut opening = Opening::default();
-        assert_eq!(opening.push(start.as_bytes()), Beginning::Silent);
-        assert_eq!(
-            opening.push(format!("event: content_block_delta{thinking}").as_bytes()),
-            Beginning::Silent
-        );
-        assert_eq!(opening.push(text.as_bytes()), Beginning::Answering);
-        let error = "data: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}\n\n";
-        assert_eq!(opening.push(error.as_bytes()), Beginning::Answering);
-        for before in
-            ["", ": keep-alive\n\n", "event: ping\ndata: {\"type\":\"ping\"}\n\n", "\u{feff}", start]
-        {
-            let stream = format!("{before}{error}");
-            let failed = Opening::default().push(stream.as_bytes());
-            assert_eq!(failed, Beginning::Failed("overloaded_error"), "{stream}");
-        }
-    }
-
-    #[test]
-    fn an_empty_answer_counts_as_begun_at_its_end() {
-        let empty = "data: {\"type\":\"message_start\"}\n\ndata: {\"type\":\"message_delta\"}\n\n";
-        let mut opening = Opening::default();
-        assert_eq!(opening.push(empty.as_bytes()), Beginning::Silent);
-        assert_eq!(opening.push(b"data: {\"type\":\"message_stop\"}\n\n"), Beginning::Answering);
     }
 
     fn observed(events: &[&str]) -> Message {
@@ -508,28 +406,12 @@ mod tests {
     }
 
     #[test]
-    fn a_prompt_that_is_too_long_is_recognised_by_the_message() {
-        for (message, is) in [
-            ("prompt is too long: 213462 tokens > 200000 maximum", true),
-            ("input length and `max_tokens` exceed context limit: 190000 + 32000 > 200000", true),
-            ("messages: at least one message is required", false),
-        ] {
-            let body =
-                serde_json::json!({ "error": { "type": "invalid_request_error", "message": message } });
-            assert_eq!(is_too_long(&body.to_string()), is, "{message}");
-        }
-        assert!(!is_too_long("<html>prompt is too long"));
-    }
-
-    #[test]
     fn unknown_error_types_are_not_passed_on() {
-        assert_eq!(error_type(r#"{"error":{"type":"rate_limit_error"}}"#), "rate_limit_error");
-        for body in
-            ["", "<html>", "[]", r#"{"error":{"type":"secret_words"}}"#, r#"{"error":"overloaded_error"}"#]
-        {
-            assert_eq!(error_type(body), UNKNOWN, "{body}");
+        let of = |error: &str| observed(&[&format!(r#"{{"type":"error","error":{error}}}"#)]).error;
+        assert_eq!(of(r#"{"type":"rate_limit_error"}"#), Some("rate_limit_error"));
+        for error in [r#"{"type":"secret_words"}"#, r#""overloaded_error""#, "null"] {
+            assert_eq!(of(error), Some(UNKNOWN), "{error}");
         }
-        assert_eq!((error_status("overloaded_error"), error_status(UNKNOWN)), (529, 500));
     }
 
     proptest! {

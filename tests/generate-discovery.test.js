@@ -59,7 +59,7 @@ test("the cost of discovery's questions is counted, and so is that of an interru
   brave.setResults([hit("https://acme.example/")]);
   web.pages["https://acme.example/"] = page("Acme", "Books chairs.");
   claude.setAnswer(script({ competitors: [{ name: "Acme", citations: ["https://acme.example/"] }] }));
-  claude.setFault({ cutAfterBytes: 700 });
+  claude.setFault({ cutAfterBytes: 900 });
   const { job, found } = await made("A booking app");
   assert.deepEqual(names(found), ["Acme"]);
   // One answer was cut; then came the queries, the competitors and the refusal to build.

@@ -1,5 +1,4 @@
-// Which model writes: in a chat one of Claude's, for its route speaks Claude's
-// own protocol; the agent works with any model of the gateway's.
+// Which model writes, in a chat and for the agent: any that the gateway offers.
 
 import { signal, type Signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
@@ -51,25 +50,23 @@ const flat = (options: Options): readonly (readonly [string, string])[] => optio
 /** What answers on a machine without any key. */
 const isSandbox = ({ provider }: OfferedModel): boolean => provider === "sandbox";
 
-/** Those of Claude's that `POST /api/chat` knows; it answers others by its default. */
-const OF_CHAT = ["sonnet-5-5", "opus-5-5", "haiku-5-5", "fable-5-2", "fable-5-1", "opus-5", "sonnet-5", "haiku-4-5"].map((name) => `anthropic/claude-${name}`);
 /** Where the list is not known: the families, by the names that the API knows. */
 const FAMILIES = ["sonnet-4.5", "opus-4.5", "haiku-4.5"] as const;
 
-export const chatModel = new ModelChoice("hatch.model", (models) => {
-  const known = OF_CHAT.flatMap((id) => models.filter((model) => model.id === id));
-  if (known.length > 0) return [["", t.models.default], ...known.map(({ id, name }) => [id.slice("anthropic/".length), name] as const)];
-  if (models.length > 0) return [["", models.some(isSandbox) ? t.models.sandbox : t.models.default]];
-  return [["", t.models.default], ...FAMILIES.map((name) => [name, t.models[name]] as const)];
-});
-
-export const agentModel = new ModelChoice("hatch.agent-model", (models) => {
+/** The Worker's own choice, and the models by their providers. */
+const byProvider = (models: OfferedModel[]): Options => {
   const providers = [...new Set(models.filter((model) => !isSandbox(model)).map(({ provider }) => provider))].filter(Boolean);
   return [
     ["", models.some(isSandbox) && providers.length === 0 ? t.models.sandbox : t.models.default],
     ...providers.map((provider) => ({ group: provider, options: models.filter((model) => model.provider === provider).map(({ id, name }) => [id, name] as const) })),
   ];
-});
+};
+
+export const chatModel = new ModelChoice("hatch.model", (models) =>
+  models.length > 0 ? byProvider(models) : [["", t.models.default], ...FAMILIES.map((name) => [name, t.models[name]] as const)],
+);
+
+export const agentModel = new ModelChoice("hatch.agent-model", byProvider);
 
 export function ModelPicker({ of }: { of: ModelChoice }) {
   const mayAsk = me.value?.scopes.includes("gateway") === true;

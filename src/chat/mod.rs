@@ -138,19 +138,7 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
     let (answer, (client, body)) = match started {
         Ok(started) => started,
         Err(error) => {
-            // No answer came, so the turn is undone. The sweep ends rows that remain.
-            let mut undo: Vec<Statement> = turn.counted.iter().map(Taken::refund).collect();
-            undo.extend(
-                turn.reserved
-                    .as_ref()
-                    .map(|reserved| reserved.reconcile(0))
-                    .transpose()?
-                    .into_iter()
-                    .flatten(),
-            );
-            undo.push(store::forget(&turn));
-            undo.extend(has_made_project.then(|| store::forget_project(&turn)));
-            carry::refund(undo, &database).await;
+            undo(&turn, has_made_project, &database).await?;
             return Err(error);
         }
     };
@@ -158,6 +146,18 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
         turn.counted.iter().fold(Response::events(body), |response, counted| counted.add_headers(response));
     context.background.run(carry::carry(turn, base, answer, client, format, deadlines, database));
     Ok(response)
+}
+
+/// Undoes a turn to which no answer came. The sweep ends rows that remain.
+async fn undo(turn: &ChatTurn, has_made_project: bool, database: &Database) -> Result<(), Error> {
+    let mut batch: Vec<Statement> = turn.counted.iter().map(Taken::refund).collect();
+    if let Some(reserved) = &turn.reserved {
+        batch.extend(reserved.reconcile(0)?);
+    }
+    batch.push(store::forget(turn));
+    batch.extend(has_made_project.then(|| store::forget_project(turn)));
+    carry::refund(batch, database).await;
+    Ok(())
 }
 
 /// Reserves what the answer may cost at most, and waits for its first bytes.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::reply;
-use crate::Dialect;
+use crate::{Dialect, request::Part, response::ChatMembers};
 
 /// An answer with all that OpenAI's models may send besides text.
 fn rich() -> Value {
@@ -75,4 +75,14 @@ fn citations_reach_clients_of_the_responses_api() {
         shown["output"][0]["content"][0]["annotations"],
         json!([{ "type": "url_citation", "start_index": 0, "end_index": 5, "url": "https://a.test", "title": "A" }])
     );
+}
+
+#[test]
+fn the_citations_of_a_later_part_have_positions_in_the_whole_message() {
+    let mut answer = Dialect::Chat.parse_response(rich().to_string().as_bytes()).unwrap();
+    answer.chat = ChatMembers::default();
+    answer.choices[0].parts.insert(0, Part::text("Ah. "));
+    let shown: Value = serde_json::from_str(&Dialect::Chat.render_response(&answer, &reply())).unwrap();
+    let citation = &shown["choices"][0]["message"]["annotations"][0]["url_citation"];
+    assert_eq!((&citation["start_index"], &citation["end_index"]), (&json!(4), &json!(9)));
 }

@@ -166,7 +166,7 @@ pub(crate) static ROUTES: &[Route] = routes! {
     }
     gateway::dialect::ANTHROPIC {
         Scope(Gateway) POST "/v1/messages" => gateway::messages [gateway::account_of_token], large;
-        Scope(Gateway) POST "/v1/messages/count_tokens" => gateway::count_tokens, large;
+        Scope(Gateway) POST "/v1/messages/count_tokens" => gateway::count_tokens [gateway::account_of_token], large;
     }
     gateway::dialect::OPENAI {
         Scope(Gateway) POST "/v1/chat/completions" => gateway::chat [gateway::account_of_token], large;

@@ -16,6 +16,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
     prefixes: &["/apps", "/message", "/message-limit", "/github", "/deployment-status", "/analytics"],
     also_under: None,
     for_clients_with: None,
+    key_header: None,
     body,
     #[cfg(test)]
     document: crate::http::problem::Documented {

@@ -92,6 +92,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
     prefixes: &["/api/v1"],
     also_under: Some("/api/v1"),
     for_clients_with: None,
+    key_header: None,
     body: Error::problem,
     #[cfg(test)]
     document: crate::http::problem::PROBLEM_DOCUMENTED,

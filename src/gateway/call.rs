@@ -8,7 +8,7 @@ use hatch_dialects::{
 use hatch_guardrails::Policy;
 
 use super::{
-    account::Account,
+    account::{self, Account},
     cache::{CacheSlot, CachedAnswer},
     guard::Guards,
     ledger::{Budgets, CallCost, Entry, Outcome},
@@ -76,7 +76,7 @@ impl Call {
         let (providers, catalogue) = (Providers::of(settings)?, Catalogue::of(settings, database).await?);
         let prompt_tokens = estimate_prompt(request).saturating_add(options.other_tokens);
         let account = Account::of(context).await?;
-        let guards = guards_of(account.policy.as_ref(), limits.guardrails.as_ref())?;
+        let guards = guards_of(account.policy()?.as_ref(), limits.guardrails.as_ref())?;
         let keys = account.keys(context)?;
         let allowed = limits.models.as_deref();
         let query = RouteQuery { names, preference: options.preference, prompt_tokens, allowed, keys: &keys };
@@ -396,8 +396,7 @@ pub(super) async fn step(
 pub(super) async fn guards(context: &RequestContext) -> Result<Guards, Error> {
     let user = context.caller.user()?;
     let limits = KeyLimits::parse(user.gateway.as_deref())?;
-    let account = Account::of(context).await?;
-    guards_of(account.policy.as_ref(), limits.guardrails.as_ref())
+    guards_of(account::policy(context).await?.as_ref(), limits.guardrails.as_ref())
 }
 
 /// Keeps only the first provider's models: a key in the header is for that one.
@@ -443,6 +442,6 @@ fn most(candidate: &Candidate, prompt: u64, wanted: u64, n: Option<u64>) -> Opti
 /// The guardrails of a user and of their key.
 fn guards_of(of_user: Option<&Policy>, of_key: Option<&Policy>) -> Result<Guards, Error> {
     let policies: Vec<&Policy> = of_user.into_iter().chain(of_key).collect();
-    // Policies are validated when they are set, so a failure here is a bug.
-    Guards::new(&policies).map_err(|error| Error::Internal(format!("guardrails: {error}")))
+    // Policies are validated when they are set, so another version has set one that fails here.
+    Guards::new(&policies).map_err(|_| account::unreadable())
 }

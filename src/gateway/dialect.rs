@@ -13,6 +13,7 @@ pub(crate) static OPENAI: Dialect = Dialect {
     prefixes: &["/v1/chat", "/chat"],
     also_under: None,
     for_clients_with: None,
+    key_header: None,
     body: |error, request_id| body(error, ModelDialect::Chat, request_id),
     #[cfg(test)]
     document: crate::http::problem::Documented {
@@ -35,6 +36,7 @@ pub(crate) static ANTHROPIC: Dialect = Dialect {
     prefixes: &["/v1/messages"],
     also_under: None,
     for_clients_with: None,
+    key_header: Some("x-api-key"),
     body: |error, request_id| body(error, ModelDialect::Messages, request_id),
     #[cfg(test)]
     document: crate::http::problem::Documented {
@@ -77,6 +79,8 @@ pub(super) fn convert(error: &Error) -> DialectError {
             DialectError::new(Class::RateLimit, detail())
         }
         Error::Upstream { kind: UpstreamKind::Timeout, .. } => DialectError::new(Class::Timeout, detail()),
+        // With the vendors' own code, which their clients look for.
+        Error::Unauthorized(_) | Error::InvalidToken(_) => DialectError::new(Class::Authentication, detail()),
         Error::TooManyRequests(exceeded) => {
             DialectError::new(Class::RateLimit, detail()).with_code(exceeded.code)
         }
@@ -101,6 +105,14 @@ fn class(error: &Error) -> Class {
 mod tests {
     use super::*;
     use crate::error::{Resource, Service};
+
+    #[test]
+    fn a_wrong_key_has_openais_code() {
+        for error in [Error::Unauthorized("".into()), Error::InvalidToken("".into())] {
+            assert_eq!(convert(&error).body(ModelDialect::Chat, "r").matches("invalid_api_key").count(), 1);
+            assert_eq!(error.code(), "unauthorized");
+        }
+    }
 
     #[test]
     fn our_own_errors_have_the_class_that_an_sdk_expects() {

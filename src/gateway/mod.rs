@@ -43,7 +43,9 @@ use worker::Env;
 use crate::{
     error::Error,
     http::{RequestContext, body},
+    models::{AUTO, Catalogue, Providers, resolve},
     platform::{clock::now_ms, log, response::Response},
+    settings::FromVars as _,
     store::Database,
 };
 
@@ -97,7 +99,21 @@ pub(crate) async fn count_tokens(context: RequestContext) -> Result<Response, Er
     let bytes = body::bytes(&context).await?;
     Version::parse(context.request.header("anthropic-version").as_deref())?;
     let request = hatch_dialects::parse_count(&bytes, &request::incoming(&context)?)?;
+    require_model(&request.model, &context).await?;
     Ok(Response::json(200, count_body(estimate_prompt(&request))))
+}
+
+/// # Errors
+/// 404 for a name that no message could be sent to.
+async fn require_model(name: &str, context: &RequestContext) -> Result<(), Error> {
+    if name == AUTO {
+        return Ok(());
+    }
+    let providers = Providers::of(&context.settings)?;
+    let catalogue = Catalogue::of(&context.settings, &context.database()?).await?;
+    let keys = account::Account::of(context).await?.keys(context)?;
+    resolve(name, &catalogue, providers, &keys)?;
+    Ok(())
 }
 
 /// Deletes expired rows.

@@ -254,6 +254,7 @@ fn count_tokens() -> Operation {
         |object| parse_count(&bytes(object), &InboundContext::default()).map(drop).map_err(Error::from),
     )
     .answers(DocumentedResponse::new(200, "How many.").json(Vendors(json!({ "input_tokens": 9 }))))
+    .fails(Error::NotFound(Resource::Path))
 }
 
 fn completions() -> Operation {

@@ -212,7 +212,7 @@ fn policies(user: &str, page: &Page) -> Statement {
         page!(
             rows: "FROM guardrails WHERE user_id = ?1 AND (updated_at, user_id) < (?2, ?3) ORDER BY updated_at DESC",
             key: "updated_at || '.' || user_id",
-            json: "json(policy)",
+            json: POLICY,
             bytes: "0"
         ),
         user,
@@ -248,11 +248,17 @@ pub(super) fn usage(user: &str, from: &str, to: &str, by: [bool; 3], key: Option
     )
 }
 
+/// A user's guardrails as JSON. A text that is none is a JSON string, which is no policy: it must fail the calls
+/// of its user, and not the statement.
+const POLICY: &str = "CASE json_valid(policy) WHEN 1 THEN json(policy) ELSE json_quote(policy) END";
+
 /// Selects the [`Account`](super::account::Account) of the only row of a table with the column `user_id`.
 macro_rules! account {
     ($owner:expr) => {
         concat!(
-            "SELECT json_object('policy', (SELECT json(policy) FROM guardrails WHERE user_id = owner.user_id), 'keys', json((",
+            "SELECT json_object('policy', json((SELECT ",
+            POLICY,
+            " FROM guardrails WHERE user_id = owner.user_id)), 'keys', json((",
             clouds::store::sealed_list!("owner.user_id"),
             "))) AS json FROM ",
             $owner,
@@ -272,7 +278,7 @@ pub(crate) fn account_of_token(hash: &str) -> Statement {
 
 /// A user's guardrails, as JSON text.
 pub(super) fn policy(user: &str) -> Statement {
-    sql!("SELECT policy AS json FROM guardrails WHERE user_id = ?1", user)
+    sql!(concat!("SELECT ", POLICY, " AS json FROM guardrails WHERE user_id = ?1"), user)
 }
 
 pub(super) fn put_policy(user: &str, policy: &str, now: i64) -> Statement {

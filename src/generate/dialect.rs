@@ -14,6 +14,7 @@ pub(crate) static DIALECT: Dialect = Dialect {
     prefixes: &["/api/generate", "/api/status", "/api/project/", "/api/download"],
     also_under: None,
     for_clients_with: None,
+    key_header: None,
     body,
     #[cfg(test)]
     document: crate::http::problem::Documented {

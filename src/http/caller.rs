@@ -1,9 +1,10 @@
 //! Identifies the caller of a request and checks its access to a route.
 
-use std::net::Ipv4Addr;
+use std::{borrow::Cow, net::Ipv4Addr};
 
 use worker::Env;
 
+use super::problem::Dialect;
 use crate::settings::FromVars as _;
 use crate::{
     error::Error,
@@ -75,6 +76,13 @@ impl Caller {
     }
 }
 
+/// The credential of a request: the one in the header of the dialect's clients, if there is one.
+fn credential<'r>(request: &'r InboundRequest, dialect: &'static Dialect) -> Option<Cow<'r, str>> {
+    let header = dialect.for_client(request).key_header;
+    let own = header.and_then(|name| request.header(name)).filter(|key| !key.is_empty());
+    own.map(Cow::Owned).or_else(|| request.credential().map(Cow::Borrowed))
+}
+
 /// The caller of `request`, with the rows of `about_owner` if their credential
 /// was looked up. A wrong credential is refused everywhere, also on public routes.
 ///
@@ -82,16 +90,17 @@ impl Caller {
 /// As [`identity::authenticate`].
 pub(crate) async fn identify(
     request: &InboundRequest,
+    dialect: &'static Dialect,
     about_owner: Option<AboutOwner>,
     settings: &Settings,
     env: &Env,
     background: &Background,
 ) -> Result<(Caller, Option<Rows>), Error> {
-    let Some(credential) = request.credential() else {
+    let Some(credential) = credential(request, dialect) else {
         let is_here = settings.is_development() && is_local(request.host(), settings);
         return Ok((if is_here { Caller::User(User::local_developer()) } else { Caller::Anonymous }, None));
     };
-    let (token, access) = (bearer(credential), identity::Access::of(settings)?);
+    let (token, access) = (bearer(&credential), identity::Access::of(settings)?);
     if access.admin_token.as_ref().is_some_and(|admin| same(admin.as_bytes(), token.as_bytes())) {
         return Ok((Caller::Operator, None));
     }

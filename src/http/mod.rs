@@ -201,8 +201,7 @@ async fn dispatch(
     let dialect = || {
         let dialect =
             record.route.map_or_else(|| router.dialect_of(record.request.path()), |route| route.dialect);
-        let other = dialect.for_clients_with.filter(|(name, _)| record.request.header(name).is_some());
-        other.map_or(dialect, |(_, other)| other)
+        dialect.for_client(&record.request)
     };
     let response = result.unwrap_or_else(|error| error_response(&error, dialect(), &record.request_id));
     let response = cors.apply(rate::add_policy(response, record.route, settings), settings);
@@ -226,8 +225,9 @@ async fn handle(
         return Err(Error::Unavailable(Service::Everything, String::new()));
     }
     rate::count_address(&request, route, settings, &env).await?;
+    let Route { dialect, about_owner, .. } = *route;
     let (caller, owner_rows) =
-        match caller::identify(&request, route.about_owner, settings, &env, &background).await {
+        match caller::identify(&request, dialect, about_owner, settings, &env, &background).await {
             // A health check does not depend on authentication.
             Err(Error::Unavailable(..)) if is_health => (Caller::Anonymous, None),
             identified => identified?,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     error::{Error, Exceeded, rfc3339},
-    platform::response::Response,
+    platform::{request::InboundRequest, response::Response},
 };
 
 /// The error format of a family of routes. The module that knows its clients defines it; routes.rs
@@ -18,6 +18,8 @@ pub(crate) struct Dialect {
     pub(crate) also_under: Option<&'static str>,
     /// Clients that send this header get the other dialect.
     pub(crate) for_clients_with: Option<(&'static str, &'static Dialect)>,
+    /// The header in which its clients send an API key. It wins over `Authorization`.
+    pub(crate) key_header: Option<&'static str>,
     /// The response without the headers that all dialects share. Its status may differ from
     /// [`Error::status`]; the second argument is the request id.
     pub(crate) body: fn(&Error, &str) -> Response,
@@ -37,6 +39,14 @@ pub(crate) struct Documented {
     pub(crate) prefix: &'static str,
 }
 
+impl Dialect {
+    /// The dialect of the request's client.
+    pub(crate) fn for_client(&'static self, request: &InboundRequest) -> &'static Self {
+        let other = self.for_clients_with.filter(|(name, _)| request.header(name).is_some());
+        other.map_or(self, |(_, other)| other)
+    }
+}
+
 impl fmt::Debug for Dialect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dialect").field("prefixes", &self.prefixes).finish_non_exhaustive()
@@ -49,6 +59,7 @@ pub(crate) static PROBLEM: Dialect = Dialect {
     prefixes: &[],
     also_under: None,
     for_clients_with: None,
+    key_header: None,
     body: Error::problem,
     #[cfg(test)]
     document: PROBLEM_DOCUMENTED,

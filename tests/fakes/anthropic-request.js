@@ -57,6 +57,8 @@ const ROLE_BLOCKS = {
 };
 const SERVER_BLOCK = /^(server_tool_use|[a-z_]+_tool_result)$/;
 const WEB_SEARCH = 'web_search_20250305';
+// Under this beta `output_config.format` had a name of its own.
+const FORMAT_BETA = 'structured-outputs-2025-11-13';
 const UNSUPPORTED_SCHEMA_KEYS = ['minimum', 'maximum', 'multipleOf', 'minLength', 'maxLength', 'maxItems'];
 
 class Refused extends Error {
@@ -115,8 +117,9 @@ function checkRoute({ method, path, query }) {
 function checkBody({ headers, body, raw }, counting) {
   if (!/^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '')) refuse('Content-Type must be application/json');
   if (!isObject(body)) refuse('The request body is not valid JSON');
+  const beta = (headers['anthropic-beta'] ?? '').includes(FORMAT_BETA) ? ['output_format'] : [];
   for (const name of Object.keys(body)) {
-    if (!(counting ? COUNT_FIELDS : FIELDS).includes(name)) refuse(`${name}: Extra inputs are not permitted`);
+    if (![...(counting ? COUNT_FIELDS : FIELDS), ...beta].includes(name)) refuse(`${name}: Extra inputs are not permitted`);
   }
   for (const name of counting ? ['model', 'messages'] : ['model', 'max_tokens', 'messages']) {
     if (body[name] === undefined) refuse(`${name}: Field required`);
@@ -290,17 +293,18 @@ function checkSettings(body, able) {
     const harmless = able.sampling === 'default' && ((name === 'temperature' && value === 1) || (name === 'top_p' && value >= 0.99));
     if (!harmless) refuse(`\`${name}\` is deprecated for this model.`);
   }
-  const { thinking, output_config: output = {} } = body;
+  const { thinking, output_config: output = {}, output_format: format = output.format } = body;
   if (thinking !== undefined) checkThinking(thinking, body, able);
   checkFields('output_config', output, 'effort? format?');
   if (output.effort && !['low', 'medium', 'high', 'xhigh', 'max'].includes(output.effort)) refuse("output_config.effort: Input should be 'low', 'medium', 'high', 'xhigh' or 'max'");
   if (output.effort && !able.effort) refuse('This model does not support the effort parameter.');
   if (thinking?.type === 'between_tools' && ['xhigh', 'max'].includes(output.effort)) refuse(`thinking.type.between_tools: not supported at effort '${output.effort}'`);
-  if (!output.format) return;
-  checkFields('output_config.format', output.format, 'type schema');
+  if (body.output_format && output.format) refuse('output_format: Use output_config.format instead');
+  if (!format) return;
+  checkFields('output_config.format', format, 'type schema');
   if ((body.tools ?? []).some((tool) => tool.type === WEB_SEARCH)) refuse('output_config.format: structured outputs cannot be used with citations, which web search always gives');
-  if (output.format.type !== 'json_schema') refuse("output_config.format.type: Input should be 'json_schema'");
-  checkSchema(output.format.schema);
+  if (format.type !== 'json_schema') refuse("output_config.format.type: Input should be 'json_schema'");
+  checkSchema(format.schema);
 }
 
 function checkThinking(thinking, { max_tokens: max }, able) {

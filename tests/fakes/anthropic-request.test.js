@@ -154,6 +154,15 @@ for (const [name, body] of GOOD_BODIES) {
   });
 }
 
+test('`output_format` is taken under its beta alone, and not beside its new name', async () => {
+  const format = { type: 'json_schema', schema: { type: 'object', properties: {}, additionalProperties: false } };
+  const beta = { headers: { 'anthropic-beta': 'structured-outputs-2025-11-13' } };
+  assert.equal((await post({ ...GOOD, output_format: format }, beta)).status, 200);
+  await refused(await post({ ...GOOD, output_format: format }), 400, 'invalid_request_error', /output_format: Extra inputs/);
+  await refused(await post({ ...GOOD, output_format: format, output_config: { format } }, beta), 400, 'invalid_request_error', /output_format/);
+  await refused(await post({ ...GOOD, output_format: { type: 'json_object', schema: {} } }, beta), 400, 'invalid_request_error', /format/);
+});
+
 test('an unknown model is not found', async () => refused(await post({ ...GOOD, model: 'gpt-6' }), 404, 'not_found_error', /gpt-6/));
 
 test('a body over 32 MB is refused with 413', async () => {

@@ -2,7 +2,8 @@
 // what the real one refuses, answers what the test says in the real protocol, and fails in the way that the test asks for.
 //
 //   const openai = await startOpenAI();             // OPENAI_BASE_URL = openai.url + "/v1", OPENAI_API_KEY = openai.key
-//   openai.setAnswer("Hello");                      // or {content, toolCalls, finish, usage}, or a function of the body
+//   openai.setAnswer("Hello");                      // or {content, toolCalls, finish, usage, message, more}, or a function of the body;
+//                                                   // `message` and `more` are members of a whole answer's message and of the answer
 //   openai.setFault({ status: 503 });               // strikes the next good request
 
 import { extend, json, startFaultServer } from './fault-server.js';
@@ -62,8 +63,8 @@ export async function startOpenAI({ key = KEY } = {}) {
     const usage = said.usage ?? { prompt_tokens: 12, completion_tokens: 7, total_tokens: 19 };
     const head = { id: 'chatcmpl-fake', created: 1795824000, model: body.model };
     if (!body.stream) {
-      const message = { role: 'assistant', content: said.content ?? null, refusal: null, ...(calls.length && { tool_calls: calls }) };
-      return json(200, { ...head, object: 'chat.completion', choices: [{ index: 0, message, logprobs: null, finish_reason: finish }], usage });
+      const message = { role: 'assistant', content: said.content ?? null, refusal: null, annotations: [], ...(calls.length && { tool_calls: calls }), ...said.message };
+      return json(200, { ...head, object: 'chat.completion', choices: [{ index: 0, message, logprobs: null, finish_reason: finish }], usage, service_tier: 'default', system_fingerprint: null, ...said.more });
     }
     return { status: 200, headers: { 'content-type': 'text/event-stream' }, pieces: streamed(head, said, calls, finish, usage, body, fault) };
   }
@@ -148,7 +149,7 @@ function chatRefusal(body) {
   for (const tool of body.tools ?? []) {
     if (tool.type !== 'function' || !/^[a-zA-Z0-9_-]{1,64}$/.test(tool.function?.name ?? '')) return failure(400, 'Invalid tool.', { param: 'tools' });
   }
-  for (const name of ['models', 'thinking', 'system', 'context_management', 'top_k', 'anthropic_version']) {
+  for (const name of ['models', 'thinking', 'system', 'context_management', 'top_k', 'anthropic_version', 'output_format', 'output_config', 'stop_sequences']) {
     if (name in body) return failure(400, `Unrecognized request argument supplied: ${name}`, { param: name });
   }
   if (body.stream_options && !body.stream) return failure(400, "The 'stream_options' parameter is only allowed when 'stream' is enabled.");

@@ -226,6 +226,9 @@ impl Error {
 
     /// Anthropic puts the member's name into the message, with dots.
     fn anthropic_message(&self) -> Cow<'_, str> {
+        if self.class == Class::ContextTooLong {
+            return too_long(&self.message);
+        }
         let Some(param) = &self.param else { return Cow::Borrowed(&self.message) };
         Cow::Owned(format!("{}: {}", param.replace('[', ".").replace(']', ""), self.message))
     }
@@ -244,6 +247,46 @@ impl Error {
     pub(crate) fn of_event(event: Raw<'_>) -> Self {
         UpstreamError::of(event).into_error(0)
     }
+}
+
+/// A message about a prompt that is too long in Anthropic's words. Its clients shorten the prompt when
+/// they read these, and take the numbers from them.
+fn too_long(message: &str) -> Cow<'_, str> {
+    let lower = message.to_ascii_lowercase();
+    if [TOO_LONG, "exceed context limit"].iter().any(|words| lower.contains(words)) {
+        return Cow::Borrowed(message);
+    }
+    Cow::Owned(match lengths(&lower) {
+        Some((prompt, limit)) => format!("{TOO_LONG}: {prompt} tokens > {limit} maximum"),
+        None => format!("{TOO_LONG}: {message}"),
+    })
+}
+
+const TOO_LONG: &str = "prompt is too long";
+
+/// The length of the prompt and the model's limit, if a message in lower case has both.
+fn lengths(message: &str) -> Option<(u64, u64)> {
+    const LIMIT: &[&str] = &["context length", "context window", "context size", "limit of"];
+    let at = LIMIT.iter().filter_map(|words| message.find(words)).min()?;
+    let (before, after) = message.split_at_checked(at)?;
+    let mut after = token_counts(after);
+    let limit = after.next()?;
+    let prompt = token_counts(before).chain(after).max()?;
+    (prompt > limit).then_some((prompt, limit))
+}
+
+/// The numbers of a text that count tokens: `8192 tokens`, `9,000 input tokens`.
+fn token_counts(text: &str) -> impl Iterator<Item = u64> {
+    let mut words = text.split_whitespace();
+    std::iter::from_fn(move || {
+        loop {
+            let number = words.next()?.trim_matches(|char: char| !char.is_ascii_digit()).replace(',', "");
+            let is_count = words.clone().take(2).any(|word| word.starts_with("token"));
+            if let Some(count) = number.parse().ok().filter(|_| is_count) {
+                return Some(count);
+            }
+        }
+    })
 }
 
 impl std::fmt::Display for Error {
@@ -362,7 +405,7 @@ impl UpstreamError {
 
 /// Phrases with which upstreams report a prompt that is too long.
 const CONTEXT: &[&str] = &[
-    "prompt is too long",
+    TOO_LONG,
     "maximum context length",
     "exceed context limit",
     "context window",
@@ -539,6 +582,59 @@ mod tests {
         let body: Value = serde_json::from_str(&error.body(Dialect::Messages, "req_1")).unwrap();
         assert_eq!(body["error"]["message"], "messages.3.content: expected a string");
         assert_eq!((&body["type"], &body["request_id"]), (&json!("error"), &json!("req_1")));
+    }
+
+    #[test]
+    fn a_prompt_that_is_too_long_is_told_in_the_words_that_each_vendors_clients_look_for() {
+        let told = |message: &str| {
+            let body = json!({ "error": { "message": message, "param": "messages", "code": "context_length_exceeded" } });
+            let error = Error::of_upstream(400, body.to_string().as_bytes());
+            let told: Value = serde_json::from_str(&error.body(Dialect::Messages, "r")).unwrap();
+            told["error"]["message"].as_str().unwrap().to_owned()
+        };
+        for (message, expected) in [
+            (
+                "This model's maximum context length is 8192 tokens. However, your messages resulted in 10,000 tokens. Please reduce the length of the messages.",
+                "prompt is too long: 10000 tokens > 8192 maximum",
+            ),
+            (
+                "This model's maximum context length is 8192 tokens. However, you requested 9192 tokens (8200 in the messages, 992 in the completion).",
+                "prompt is too long: 9192 tokens > 8192 maximum",
+            ),
+            (
+                "Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 300000 tokens.",
+                "prompt is too long: 300000 tokens > 272000 maximum",
+            ),
+            (
+                "You passed 5000 input tokens and requested 1 output tokens. However, the model's context length is only 4097 tokens",
+                "prompt is too long: 5000 tokens > 4097 maximum",
+            ),
+            (
+                "This model's maximum context length is 8192 tokens.",
+                "prompt is too long: This model's maximum context length is 8192 tokens.",
+            ),
+            (
+                "Your input exceeds the context window of this model.",
+                "prompt is too long: Your input exceeds the context window of this model.",
+            ),
+            ("Prompt is too long: 3 tokens > 2 maximum", "Prompt is too long: 3 tokens > 2 maximum"),
+            (
+                "input length and `max_tokens` exceed context limit: 190000 + 32000 > 200000",
+                "input length and `max_tokens` exceed context limit: 190000 + 32000 > 200000",
+            ),
+        ] {
+            assert_eq!(told(message), expected);
+        }
+        for message in ["prompt is too long: 3 tokens > 2 maximum", "exceed context limit: 1 + 2 > 2"] {
+            let body =
+                json!({ "type": "error", "error": { "type": "invalid_request_error", "message": message } });
+            let error = Error::of_upstream(400, body.to_string().as_bytes());
+            let told: Value = serde_json::from_str(&error.body(Dialect::Chat, "r")).unwrap();
+            assert_eq!(
+                (&told["error"]["message"], &told["error"]["code"]),
+                (&json!(message), &json!("context_length_exceeded"))
+            );
+        }
     }
 
     #[test]

@@ -124,11 +124,7 @@ impl<'r> OutboundRequest<'r> {
     /// The tool choice, as far as the model supports it.
     pub(crate) fn tool_choice(&mut self) -> Result<Option<ToolChoice>, Error> {
         let Some(choice) = self.request.tool_choice.clone() else { return Ok(None) };
-        let is_forced = matches!(
-            choice,
-            ToolChoice::Required | ToolChoice::Tool(_) | ToolChoice::Allowed { is_required: true, .. }
-        );
-        if is_forced && !self.target.can.forced_tools {
+        if choice.is_forced() && !self.target.can.forced_tools {
             self.refuse("tool_choice", "this model cannot be made to call a tool")?;
             return Ok(Some(ToolChoice::Auto));
         }

@@ -14,6 +14,23 @@ pub struct Response {
     pub choices: Vec<Choice>,
     pub usage: Option<Usage>,
     pub service_tier: Option<String>,
+    pub chat: ChatMembers,
+}
+
+/// What only an answer of Chat Completions has, as its upstream sent it: for clients of the same dialect.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ChatMembers {
+    pub(crate) answer: Vec<(String, Json)>,
+    /// All counts, with kinds of tokens that [`Usage`] does not have.
+    pub(crate) usage: Option<Json>,
+    pub(crate) choices: Vec<ChoiceMembers>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct ChoiceMembers {
+    pub(crate) choice: Vec<(String, Json)>,
+    /// Audio, annotations with their positions.
+    pub(crate) message: Vec<(String, Json)>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -546,6 +546,7 @@ pub(crate) fn restored(response: &crate::Response, reply: &Reply) -> crate::Resp
     let mut restored = collector.finish().unwrap_or_default();
     restored.created = response.created;
     restored.service_tier.clone_from(&response.service_tier);
+    restored.chat.clone_from(&response.chat);
     for (choice, before) in restored.choices.iter_mut().zip(&response.choices) {
         choice.logprobs.clone_from(&before.logprobs);
     }

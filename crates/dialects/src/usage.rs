@@ -92,14 +92,35 @@ pub(crate) const RESPONSES: OpenAi = OpenAi {
 };
 
 pub(crate) fn write_openai(usage: &Usage, words: &OpenAi, o: &mut Object<'_>) {
+    write_openai_with(usage, words, None, o);
+}
+
+/// Writes the counts, and those of `sent` that [`Usage`] does not have.
+pub(crate) fn write_openai_with(usage: &Usage, words: &OpenAi, sent: Option<Raw<'_>>, o: &mut Object<'_>) {
+    let details = |name: &str| sent.and_then(|sent| sent.get(name));
     o.put(words.prompt, usage.prompt());
     o.put(words.output, usage.output);
     o.put("total_tokens", usage.total());
     o.object(words.prompt_details, |o| {
         o.put("cached_tokens", usage.cache_read);
         o.put("cache_write_tokens", usage.cache_writes());
+        others(details(words.prompt_details), &["cached_tokens", "cache_write_tokens"], o);
     });
-    o.object(words.output_details, |o| o.put("reasoning_tokens", usage.reasoning));
+    o.object(words.output_details, |o| {
+        o.put("reasoning_tokens", usage.reasoning);
+        others(details(words.output_details), &["reasoning_tokens"], o);
+    });
+    others(
+        sent,
+        &[words.prompt, words.output, "total_tokens", words.prompt_details, words.output_details],
+        o,
+    );
+}
+
+fn others(sent: Option<Raw<'_>>, known: &[&str], o: &mut Object<'_>) {
+    let members = sent.into_iter().flat_map(Raw::members);
+    let others = members.filter(|(name, value)| !known.contains(&name.as_ref()) && !value.is_null());
+    others.for_each(|(name, value)| o.raw(&name, value.text()));
 }
 
 pub(crate) fn write_anthropic(usage: &Usage, o: &mut Object<'_>) {

@@ -73,12 +73,10 @@ impl Step {
     pub(super) fn visible(&self, answer: &DialectResponse) -> Vec<Part> {
         let is_visible = |part: &&Part| call_in(part).is_none_or(|call| !self.has(&call.name));
         let mut parts: Vec<Part> = parts_of(answer).iter().filter(is_visible).cloned().collect();
-        let text = parts.iter_mut().find_map(|part| match &mut part.content {
-            Content::Text(text) if !text.text.is_empty() => Some(&mut text.text),
-            _ => None,
-        });
-        if let (Some(text), true) = (text, self.has_text) {
-            text.insert_str(0, SEPARATOR);
+        let text = parts.iter().position(|part| part.as_text().is_some_and(|text| !text.is_empty()));
+        if let (Some(at), true) = (text, self.has_text) {
+            // In a part of its own, because citations have positions in their part.
+            parts.insert(at, Part::text(SEPARATOR));
         }
         parts
     }
@@ -269,6 +267,7 @@ mod tests {
             assert_eq!(whole.is_some(), step.number == 3);
             assert_eq!(step.calls(answer).is_empty(), step.number == 3);
         }
+        assert_eq!(third.visible(&answers[2]), [Part::text(SEPARATOR), Part::text("Done.")]);
         let last = seen(&third, &answers[2]).1.unwrap();
         let usage = last.usage.unwrap();
         assert_eq!((usage.input, usage.output), (30, 15));

@@ -5,6 +5,7 @@ use futures::future::join_all;
 use hatch_dialects::{
     Dialect, Reply, Response as DialectResponse, Stream, filtered_stream_of,
     request::{Content, Message, Part, Role, ToolCall, ToolChoice, ToolResult},
+    response::ChatMembers,
     stream_of,
 };
 use serde_json::{Map, Value, json};
@@ -138,6 +139,10 @@ impl Chat {
     fn join(&mut self, answer: &DialectResponse) -> DialectResponse {
         let mut joined = answer.clone();
         joined.usage = Some(self.step.total(&answer.usage.unwrap_or_default()));
+        if !self.step.is_first() {
+            // These are the last step's alone.
+            joined.chat = ChatMembers::default();
+        }
         if let Some(choice) = joined.choices.first_mut() {
             let last = self.step.visible(answer);
             let has_calls = last.iter().any(|part| matches!(part.content, Content::ToolCall(_)));

@@ -4,13 +4,13 @@
 use std::borrow::Cow;
 
 use crate::{
-    Error, Event, Usage,
+    Error, Event, Json, Usage,
     chat::calls::{self, CallKey, CallRef},
     json::{Balance, Raw},
     piece::Piece,
     response::{CallStart, PartKind, Stop, StopReason},
     sse::Frame,
-    usage,
+    usage, write,
 };
 
 #[derive(Debug, Default)]
@@ -27,6 +27,8 @@ struct Choice {
     index: u32,
     /// The open part: only one of text, thoughts and refusal at a time.
     open_text: Option<(TextKind, Piece)>,
+    /// How many parts of text have begun.
+    texts: u32,
     keys: Vec<CallKey>,
     /// One for each key, in the same order.
     calls: Vec<Call>,
@@ -201,7 +203,7 @@ impl Decoder {
     /// order in which a model produces them.
     fn delta(&mut self, place: usize, delta: Raw<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         let (mut thinking, mut text, mut refusal, mut calls, mut call) = (None, None, None, None, None);
-        let mut details = None;
+        let (mut details, mut annotations) = (None, None);
         for (name, value) in delta.members().filter(|(_, value)| !value.is_null()) {
             match name.as_ref() {
                 "content" => text = Some(value),
@@ -209,6 +211,7 @@ impl Decoder {
                 "reasoning" if thinking.is_none() => thinking = Some(value),
                 "reasoning_details" => details = Some(value),
                 "refusal" => refusal = Some(value),
+                "annotations" => annotations = Some(value),
                 "tool_calls" => calls = Some(value),
                 "function_call" => call = Some(value),
                 _ => {}
@@ -229,6 +232,9 @@ impl Decoder {
         }
         if let Some(refusal) = refusal {
             self.push_text(place, TextKind::Refusal, refusal, sink);
+        }
+        for raw in annotations.into_iter().flat_map(Raw::items) {
+            self.annotation(place, raw, sink);
         }
         for (nth, raw) in calls.into_iter().flat_map(Raw::items).enumerate() {
             let nth = u64::try_from(nth).unwrap_or(u64::MAX);
@@ -271,6 +277,27 @@ impl Decoder {
         }
     }
 
+    /// A citation of the open text.
+    fn annotation(&self, place: usize, raw: Raw<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+        let (Some(citation), Some(choice)) = (raw.get("url_citation"), self.choices.get(place)) else {
+            return;
+        };
+        let Some((TextKind::Text, piece)) = &choice.open_text else { return };
+        let text = |name: &str| citation.get_str(name).unwrap_or_default();
+        let json = write::object(|o| {
+            o.str("url", &text("url"));
+            o.str("title", &text("title"));
+            // The positions are those in the whole message: a later part begins elsewhere.
+            if choice.texts == 1 {
+                o.opt("start_index", citation.get_u64("start_index"));
+                o.opt("end_index", citation.get_u64("end_index"));
+            }
+        });
+        if let Some(json) = Json::parse(&json) {
+            sink(Event::Annotation { part: piece.part(), json });
+        }
+    }
+
     fn push_text(&mut self, place: usize, what: TextKind, raw: Raw<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         // An empty text next to a call does not begin a part.
         if raw.text().len() <= 2 {
@@ -284,6 +311,7 @@ impl Decoder {
             }
             choice.stop_whole_calls(sink);
             self.next_part = next.saturating_add(1);
+            choice.texts = choice.texts.saturating_add(u32::from(what == TextKind::Text));
             let kind = match what {
                 TextKind::Text => PartKind::Text,
                 TextKind::Thinking => PartKind::Thinking,

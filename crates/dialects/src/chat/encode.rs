@@ -326,15 +326,16 @@ pub(crate) fn encrypted(index: u32, data: &str, o: &mut Object<'_>) {
     o.str("data", data);
 }
 
-/// An annotation in the form of Chat Completions. Annotations from the
-/// Responses API already have their positions.
+/// An annotation in the form of Chat Completions, of a part that goes `from` a character of the message
+/// to its `end`. OpenAI's own annotations have positions in their part.
 pub(crate) fn url_citation(json: &Json, from: usize, end: usize, o: &mut Object<'_>) {
     let raw = json.raw();
     let text = |name: &str| raw.get_str(name).unwrap_or_default();
     o.str("type", "url_citation");
     o.object("url_citation", |o| {
-        o.put("start_index", raw.get_u64("start_index").unwrap_or(from as u64));
-        o.put("end_index", raw.get_u64("end_index").unwrap_or(end as u64));
+        let place = |name: &str| raw.get_u64(name).map(|index| index.saturating_add(from as u64));
+        o.put("start_index", place("start_index").unwrap_or(from as u64));
+        o.put("end_index", place("end_index").unwrap_or(end as u64));
         o.str("url", &text("url"));
         o.str("title", &text("title"));
     });

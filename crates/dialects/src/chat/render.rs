@@ -71,9 +71,11 @@ fn members(out: &mut OutboundRequest<'_>, messages: &str, o: &mut Object<'_>) ->
 
 /// OpenAI limits user names to 64 characters; Claude Code sends longer ones.
 pub(crate) fn short(user: &str) -> String {
-    if user.chars().count() <= 64 {
-        return user.to_owned();
-    }
+    if user.chars().count() <= 64 { user.to_owned() } else { opaque(user) }
+}
+
+/// Another name for a user, always the same one.
+pub(crate) fn opaque(user: &str) -> String {
     let reversed: String = user.chars().rev().collect();
     format!("user_{:08x}{:08x}", hash(user), hash(&reversed))
 }

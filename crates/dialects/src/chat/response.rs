@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    Error, Event, Reply, Response,
+    Error, Event, Json, Reply, Response,
     chat::{
         decode::Decoder,
         encode::{carried, encrypted, finish_reason, signed, url_citation},
@@ -11,7 +11,7 @@ use crate::{
     collect::Collector,
     json::Raw,
     request::{Content, Part, Text, Thinking},
-    response::{Choice, StopReason},
+    response::{ChatMembers, Choice, ChoiceMembers, StopReason},
     sse::Frame,
     usage,
     write::{self, Object},
@@ -30,14 +30,54 @@ pub(crate) fn parse(body: &[u8]) -> Result<Response, Error> {
     let mut response = collector.finish()?;
     response.created = raw.get_u64("created").unwrap_or_default();
     response.service_tier = raw.get_str("service_tier").map(Cow::into_owned);
-    let choices = raw.get("choices").into_iter().flat_map(Raw::items);
-    for (choice, raw) in response.choices.iter_mut().zip(choices) {
-        choice.logprobs = raw.get("logprobs").map(crate::Json::from);
+    let Some(choices) = raw.get("choices") else { return Ok(response) };
+    let mut choices: Vec<Raw<'_>> = choices.items().collect();
+    choices.sort_by_key(|choice| choice.get_u64("index"));
+    for (choice, raw) in response.choices.iter_mut().zip(&choices) {
+        choice.logprobs = raw.get("logprobs").map(Json::from);
     }
+    response.chat = ChatMembers {
+        answer: others(raw, ANSWER),
+        usage: raw.get("usage").map(Json::from),
+        choices: choices.into_iter().map(choice_members).collect(),
+    };
     Ok(response)
 }
 
+/// The members that are read, or that the gateway writes itself.
+const ANSWER: &[&str] = &["id", "object", "created", "model", "choices", "usage", "service_tier", "error"];
+const CHOICE: &[&str] = &["index", "message", "delta", "logprobs", "finish_reason"];
+const MESSAGE: &[&str] = &[
+    "role",
+    "content",
+    "refusal",
+    "reasoning",
+    "reasoning_content",
+    "reasoning_details",
+    "tool_calls",
+    "function_call",
+];
+
+fn choice_members(raw: Raw<'_>) -> ChoiceMembers {
+    let message = raw.get("message").map(|message| others(message, MESSAGE));
+    ChoiceMembers { choice: others(raw, CHOICE), message: message.unwrap_or_default() }
+}
+
+fn others(raw: Raw<'_>, known: &[&str]) -> Vec<(String, Json)> {
+    let others = raw.members().filter(|(name, value)| !known.contains(&name.as_ref()) && !value.is_null());
+    others.map(|(name, value)| (name.into_owned(), Json::from(value))).collect()
+}
+
+fn write_others(others: &[(String, Json)], o: &mut Object<'_>) {
+    others.iter().for_each(|(name, json)| o.raw(name, json.as_str()));
+}
+
+fn has(others: &[(String, Json)], name: &str) -> bool {
+    others.iter().any(|(other, _)| other == name)
+}
+
 pub(crate) fn render(response: &Response, reply: &Reply) -> String {
+    let (sent, none) = (&response.chat, ChoiceMembers::default());
     write::object(|o| {
         o.str("id", &format!("chatcmpl-{}", reply.id));
         o.str("object", "chat.completion");
@@ -45,22 +85,28 @@ pub(crate) fn render(response: &Response, reply: &Reply) -> String {
         o.str("model", &reply.model);
         o.array("choices", |a| {
             for (index, choice) in response.choices.iter().enumerate() {
+                let sent = sent.choices.get(index).unwrap_or(&none);
                 a.object(|o| {
                     o.put("index", index);
-                    o.object("message", |o| message(choice, reply, o));
-                    o.raw("logprobs", choice.logprobs.as_ref().map_or("null", crate::Json::as_str));
+                    o.object("message", |o| message(choice, &sent.message, reply, o));
+                    o.raw("logprobs", choice.logprobs.as_ref().map_or("null", Json::as_str));
                     o.str("finish_reason", finish_reason(&choice.stop, reply.has_legacy_functions));
+                    write_others(&sent.choice, o);
                 });
             }
         });
         let usage = response.usage.unwrap_or_default();
-        o.object("usage", |o| usage::write_openai(&usage, &usage::CHAT, o));
+        let counts = sent.usage.as_ref().map(Json::raw);
+        o.object("usage", |o| usage::write_openai_with(&usage, &usage::CHAT, counts, o));
         o.opt_str("service_tier", response.service_tier.as_deref());
-        o.null("system_fingerprint");
+        if !has(&sent.answer, "system_fingerprint") {
+            o.null("system_fingerprint");
+        }
+        write_others(&sent.answer, o);
     })
 }
 
-fn message(choice: &Choice, reply: &Reply, o: &mut Object<'_>) {
+fn message(choice: &Choice, sent: &[(String, Json)], reply: &Reply, o: &mut Object<'_>) {
     let texts: Vec<&str> = choice.parts.iter().filter_map(Part::as_text).collect();
     let calls = choice.parts.iter().any(|part| matches!(part.content, Content::ToolCall(_)));
     let refusals: Vec<&str> = choice
@@ -74,7 +120,8 @@ fn message(choice: &Choice, reply: &Reply, o: &mut Object<'_>) {
     let explanation =
         choice.stop.explanation.as_deref().filter(|_| choice.stop.reason == StopReason::Refusal);
     o.str("role", "assistant");
-    if texts.is_empty() && (calls || !refusals.is_empty() || explanation.is_some()) {
+    let says_more = calls || !refusals.is_empty() || explanation.is_some() || has(sent, "audio");
+    if texts.is_empty() && says_more {
         o.null("content");
     } else {
         o.str("content", &texts.concat());
@@ -86,10 +133,13 @@ fn message(choice: &Choice, reply: &Reply, o: &mut Object<'_>) {
     if reply.show_reasoning {
         thoughts(choice, reply, o);
     }
-    annotations(choice, o);
+    if !has(sent, "annotations") {
+        annotations(choice, o);
+    }
     if calls {
         tool_calls(choice, reply, o);
     }
+    write_others(sent, o);
 }
 
 fn thoughts(choice: &Choice, reply: &Reply, o: &mut Object<'_>) {

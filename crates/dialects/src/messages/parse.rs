@@ -24,6 +24,7 @@ const KNOWN: &[&str] = &[
     "tool_choice",
     "thinking",
     "output_config",
+    "output_format",
     "service_tier",
     "temperature",
     "top_p",
@@ -103,6 +104,10 @@ fn thinking(f: &Fields<'_, '_>, request: &mut Request) -> Result<(), Error> {
         if let Some(raw) = f.get("format") {
             request.format = Some(format(&Fields::of(raw, f.at().key("format"))?)?);
         }
+    }
+    // The name of `output_config.format` while it was a beta, which older SDKs still send.
+    if let (None, Some(raw)) = (&request.format, f.get("output_format")) {
+        request.format = Some(format(&Fields::of(raw, f.at().key("output_format"))?)?);
     }
     request.reasoning = (reasoning != Reasoning::default()).then_some(reasoning);
     Ok(())

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     Dialect, Error, Json, Rendered, Target,
-    chat::render::custom_description,
+    chat::render::{custom_description, opaque},
     json::Raw,
     outbound::{CUSTOM_SCHEMA, OutboundRequest},
     request::{
@@ -80,13 +80,12 @@ fn settings(
     o: &mut Object<'_>,
 ) -> Result<(), Error> {
     let request = out.request;
-    if has_tools {
-        tool_choice(out, o)?;
+    let is_forced = has_tools && tool_choice(out, o)?;
+    let stops = stops(out);
+    if !stops.is_empty() {
+        o.array("stop_sequences", |a| stops.iter().for_each(|text| a.str(text)));
     }
-    if !request.stop.is_empty() {
-        o.array("stop_sequences", |a| request.stop.iter().for_each(|text| a.str(text)));
-    }
-    let is_thinking = thinking(out, max_tokens, o)?;
+    let is_thinking = thinking(out, max_tokens, is_forced, o)?;
     let temperature = out.sampling("temperature", request.temperature)?;
     if let Some(temperature) = temperature {
         if temperature > 1.0 {
@@ -101,7 +100,9 @@ fn settings(
     o.opt("top_p", out.sampling("top_p", request.top_p)?);
     o.opt("top_k", request.top_k.filter(|_| out.target.can.sampling));
     if let Some(user) = &request.user {
-        o.object("metadata", |o| o.str("user_id", user));
+        let is_as_meant = out.is_same_dialect() || is_opaque(user);
+        let user = if is_as_meant { user.clone() } else { opaque(user) };
+        o.object("metadata", |o| o.str("user_id", &user));
     }
     match request.service_tier.as_deref() {
         Some("default" | "standard_only") => o.str("service_tier", "standard_only"),
@@ -118,11 +119,38 @@ fn settings(
     Ok(())
 }
 
+/// Whether the API accepts a user's name from another dialect. It wants an id, and refuses what may be
+/// an e-mail address or a telephone number.
+fn is_opaque(user: &str) -> bool {
+    user.len() <= 64
+        && user.bytes().any(|byte| byte.is_ascii_alphabetic())
+        && user.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+/// The stop sequences, without those that are blank: the API refuses them.
+fn stops<'r>(out: &mut OutboundRequest<'r>) -> Vec<&'r str> {
+    let all = out.request.stop.iter().map(String::as_str);
+    if out.is_same_dialect() {
+        return all.collect();
+    }
+    let (blank, rest): (Vec<&str>, Vec<&str>) = all.partition(|text| text.trim().is_empty());
+    if !blank.is_empty() {
+        out.warn("stop: blank sequences left out, this provider does not take them");
+    }
+    rest
+}
+
 /// Writes `thinking` and `output_config`. Returns whether thinking is on.
-fn thinking(out: &mut OutboundRequest<'_>, max_tokens: u64, o: &mut Object<'_>) -> Result<bool, Error> {
+fn thinking(
+    out: &mut OutboundRequest<'_>,
+    max_tokens: u64,
+    is_forced: bool,
+    o: &mut Object<'_>,
+) -> Result<bool, Error> {
     let effort = out.effort();
     let reasoning = out.request.reasoning.clone().unwrap_or_default();
     let mode = thinking_mode(out, &reasoning, effort);
+    let mode = if is_forced { without_thinking(out, mode) } else { mode };
     match mode {
         None => {}
         Some(ThinkingMode::Disabled) => o.object("thinking", |o| o.str("type", "disabled")),
@@ -195,6 +223,16 @@ fn thinking_mode(
         ThinkingMode::Adaptive if !can.adaptive_thinking => Some(ThinkingMode::Enabled),
         mode => Some(mode),
     }
+}
+
+/// The mode of a request that makes the model call a tool. OpenAI's models think then, too; this API
+/// refuses it.
+fn without_thinking(out: &mut OutboundRequest<'_>, mode: Option<ThinkingMode>) -> Option<ThinkingMode> {
+    if out.is_same_dialect() || matches!(mode, None | Some(ThinkingMode::Disabled)) {
+        return mode;
+    }
+    out.warn("reasoning: left out, this provider's models do not think when they are made to call a tool");
+    None
 }
 
 fn display(reasoning: &Reasoning) -> Option<&str> {
@@ -301,10 +339,11 @@ fn object_schema(schema: Raw<'_>) -> String {
     })
 }
 
-fn tool_choice(out: &mut OutboundRequest<'_>, o: &mut Object<'_>) -> Result<(), Error> {
+/// Writes `tool_choice`. Returns whether it makes the model call a tool.
+fn tool_choice(out: &mut OutboundRequest<'_>, o: &mut Object<'_>) -> Result<bool, Error> {
     let is_single = out.request.parallel_tool_calls == Some(false);
     let choice = out.tool_choice()?.or(is_single.then_some(ToolChoice::Auto));
-    let Some(choice) = choice else { return Ok(()) };
+    let Some(choice) = choice else { return Ok(false) };
     o.object("tool_choice", |o| {
         match &choice {
             ToolChoice::Auto | ToolChoice::Allowed { is_required: false, .. } => o.str("type", "auto"),
@@ -319,7 +358,7 @@ fn tool_choice(out: &mut OutboundRequest<'_>, o: &mut Object<'_>) -> Result<(), 
             o.put("disable_parallel_tool_use", true);
         }
     });
-    Ok(())
+    Ok(choice.is_forced())
 }
 
 /// The conversation in Anthropic's form: instructions separate, user and

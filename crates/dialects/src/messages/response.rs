@@ -36,14 +36,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<Response, Error> {
         stop: stop(&reason, raw),
         logprobs: None,
     };
-    Ok(Response {
-        id: text("id"),
-        model: text("model"),
-        created: 0,
-        choices: vec![choice],
-        usage,
-        service_tier: None,
-    })
+    Ok(Response { id: text("id"), model: text("model"), choices: vec![choice], usage, ..Response::default() })
 }
 
 /// A block that the other dialects can represent.

@@ -34,6 +34,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<Response, Error> {
         choices: vec![Choice { parts, stop: stop(raw, has_called), logprobs: None }],
         usage: raw.get("usage").and_then(usage::of_openai),
         service_tier: text("service_tier"),
+        ..Response::default()
     })
 }
 

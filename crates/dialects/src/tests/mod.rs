@@ -1,5 +1,6 @@
 //! The rules of translation, checked against what the vendors' SDKs require.
 
+mod answers;
 mod hostile;
 mod invariants;
 mod requests;

@@ -589,3 +589,94 @@ fn legacy_functions_become_tools() {
     assert_eq!(out["messages"][2]["content"][0]["tool_use_id"], out["messages"][1]["content"][0]["id"]);
     assert!(parse(Dialect::Chat, &body).unwrap().has_legacy_functions);
 }
+
+#[test]
+fn a_users_name_that_is_no_opaque_id_is_hashed_for_anthropic() {
+    let sent = |user: &str| {
+        let mut body = chat(&json!([{ "role": "user", "content": "x" }]));
+        body["user"] = json!(user);
+        translated(Dialect::Chat, Dialect::Messages, &body)["metadata"]["user_id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    for id in ["user-8f3a_1", "0192b0c4-7d1e-7c3a-9a52-0b8a4b1f0c11"] {
+        assert_eq!(sent(id), id);
+    }
+    let mut hashes = std::collections::HashSet::new();
+    for personal in ["bob@example.com", "ann@example.com", "+49 170 1234567", "01701234567", &"x".repeat(300)]
+    {
+        let hash = sent(personal);
+        assert!(hash.starts_with("user_") && hash.len() == 21, "{hash}");
+        assert_eq!(hash, sent(personal));
+        hashes.insert(hash);
+    }
+    assert_eq!(hashes.len(), 5);
+    let mut body = claude(&json!([{ "role": "user", "content": "x" }]));
+    body["metadata"] = json!({ "user_id": "{\"device\":1}" });
+    assert_eq!(translated(Dialect::Messages, Dialect::Messages, &body)["metadata"], body["metadata"]);
+}
+
+#[test]
+fn a_forced_tool_leaves_thinking_out_for_anthropic() {
+    let mut body = chat(&json!([{ "role": "user", "content": "x" }]));
+    body["tools"] = json!([{ "type": "function", "function": { "name": "f" } }]);
+    body["reasoning_effort"] = json!("low");
+    let mut with = |choice: Value, target: &Target| {
+        body["tool_choice"] = choice;
+        let (out, rendered) = render(Dialect::Chat, Dialect::Messages, &body, target).unwrap();
+        (out["thinking"].clone(), rendered.warnings.join("; "))
+    };
+    let old = limited(|can| can.adaptive_thinking = false);
+    for target in [&Target::new("m"), &old] {
+        for choice in [json!("required"), json!({ "type": "function", "function": { "name": "f" } })] {
+            let (thinking, warnings) = with(choice, target);
+            assert_eq!(thinking, Value::Null);
+            assert!(warnings.starts_with("reasoning: left out"), "{warnings}");
+        }
+        let (thinking, warnings) = with(json!("auto"), target);
+        assert!(thinking["type"].is_string() && warnings.is_empty(), "{thinking} {warnings}");
+    }
+    // A lenient client's choice becomes `auto` at a model that cannot be made to call a tool.
+    let unforced = Target { is_lenient: true, ..limited(|can| can.forced_tools = false) };
+    assert_eq!(with(json!("required"), &unforced).0["type"], "adaptive");
+    let mut body = claude(&json!([{ "role": "user", "content": "x" }]));
+    body["tools"] = json!([{ "name": "f", "input_schema": { "type": "object" } }]);
+    body["tool_choice"] = json!({ "type": "any" });
+    body["thinking"] = json!({ "type": "adaptive" });
+    assert_eq!(translated(Dialect::Messages, Dialect::Messages, &body)["thinking"]["type"], "adaptive");
+}
+
+#[test]
+fn blank_stop_sequences_are_left_out_for_anthropic() {
+    let mut body = chat(&json!([{ "role": "user", "content": "x" }]));
+    for (stop, sent) in [(json!(["\n", "END", " "]), json!(["END"])), (json!("\n"), Value::Null)] {
+        body["stop"] = stop;
+        let (out, rendered) = render(Dialect::Chat, Dialect::Messages, &body, &Target::new("m")).unwrap();
+        assert_eq!(out.get("stop_sequences").unwrap_or(&Value::Null), &sent);
+        assert_eq!(rendered.warnings, ["stop: blank sequences left out, this provider does not take them"]);
+    }
+    let mut body = claude(&json!([{ "role": "user", "content": "x" }]));
+    body["stop_sequences"] = json!([" "]);
+    let out = translated(Dialect::Messages, Dialect::Messages, &body);
+    assert_eq!(out["stop_sequences"], body["stop_sequences"]);
+}
+
+#[test]
+fn anthropics_beta_output_format_is_the_format() {
+    let schema = json!({ "type": "object", "properties": { "a": { "type": "string" } }, "required": ["a"], "additionalProperties": false });
+    let mut body = claude(&json!([{ "role": "user", "content": "x" }]));
+    body["output_format"] = json!({ "type": "json_schema", "schema": schema });
+    let (out, rendered) = render(Dialect::Messages, Dialect::Chat, &body, &Target::new("m")).unwrap();
+    assert_eq!(out["response_format"]["json_schema"]["schema"], schema);
+    assert_eq!(rendered.warnings, [""; 0]);
+    let out = translated(Dialect::Messages, Dialect::Messages, &body);
+    assert_eq!((&out["output_config"]["format"], out.get("output_format")), (&body["output_format"], None));
+    // The new name wins.
+    body["output_config"] = json!({ "format": { "type": "json_schema", "schema": { "type": "object" } } });
+    let out = translated(Dialect::Messages, Dialect::Chat, &body);
+    assert_eq!(out["response_format"]["json_schema"]["schema"], json!({ "type": "object" }));
+    body["output_config"] = Value::Null;
+    body["output_format"] = json!({ "type": "json_schema" });
+    assert_eq!(parse(Dialect::Messages, &body).unwrap_err().param.as_deref(), Some("output_format.schema"));
+}

@@ -1,0 +1,184 @@
+// What a client of one vendor takes for granted although the other vendor's API has it otherwise: a user's e-mail
+// address, forced tools that think, the words of errors, what an answer has besides text. In production, with keys.
+
+import assert from "node:assert/strict";
+import test, { after } from "node:test";
+import { startAnthropic } from "./fakes/anthropic.js";
+import { startOpenAI } from "./fakes/openai.js";
+import { startStackAuth } from "./fakes/stack-auth.js";
+import { startWorker } from "./harness.js";
+import { as, people, production } from "./people.js";
+
+const [stack, claude, gpt] = [await startStackAuth(), await startAnthropic(), await startOpenAI()];
+after(() => Promise.all([stack.close(), claude.close(), gpt.close()]));
+const worker = await startWorker({
+  ...production(stack), CLAUDE_API_KEY: claude.key, CLAUDE_BASE_URL: claude.url, OPENAI_API_KEY: gpt.key, OPENAI_BASE_URL: `${gpt.url}/v1`,
+});
+const { api, sql } = worker;
+const { signIn, newKey } = people(worker, stack);
+const ada = await signIn();
+const keyOf = async (who) => (await newKey(who.token, { scopes: ["gateway"] })).key;
+const key = await keyOf(ada);
+
+const HI = [{ role: "user", content: "Hi" }];
+const SCHEMA = { type: "object", properties: { a: { type: "string" } }, required: ["a"], additionalProperties: false };
+const TOOLS = [{ type: "function", function: { name: "f", parameters: SCHEMA } }];
+const VERSION = { "anthropic-version": "2023-06-01" };
+const chat = (body, headers = {}) => api("POST", "/v1/chat/completions", { model: "anthropic/claude-haiku-4-5", messages: HI, ...body }, { ...as(key), ...headers });
+const message = (body, headers = {}) => api("POST", "/v1/messages", { model: "openai/gpt-6-luna", max_tokens: 100, messages: HI, ...body }, { ...as(key), ...VERSION, ...headers });
+const good = async (response) => {
+  const text = await response.text();
+  assert.equal(response.status, 200, text);
+  return JSON.parse(text);
+};
+
+test("OpenAI's `user` may be an e-mail address with Claude behind", async () => {
+  await good(await chat({ user: "bob@example.com" }));
+  assert.match(claude.requests.at(-1).body.metadata.user_id, /^user_[0-9a-f]{16}$/);
+  await good(await chat({ user: "user-1234" }));
+  assert.equal(claude.requests.at(-1).body.metadata.user_id, "user-1234");
+});
+
+test("a forced tool with reasoning, and a blank stop sequence, reach Claude without what it refuses", async () => {
+  for (const model of ["anthropic/claude-haiku-4-5", "anthropic/claude-sonnet-5"]) {
+    const forced = await chat({ model, reasoning_effort: "low", tool_choice: "required", tools: TOOLS });
+    assert.match(forced.headers.get("x-gateway-warnings"), /reasoning: left out/);
+    await good(forced);
+    assert.equal(claude.requests.at(-1).body.thinking, undefined);
+  }
+  const free = await chat({ reasoning_effort: "low", tools: TOOLS, max_tokens: 2000 });
+  await good(free);
+  assert.equal(claude.requests.at(-1).body.thinking.type, "enabled");
+  const stopped = await chat({ stop: ["\n", "END"] });
+  assert.match(stopped.headers.get("x-gateway-warnings"), /stop: blank/);
+  await good(stopped);
+  assert.deepEqual(claude.requests.at(-1).body.stop_sequences, ["END"]);
+});
+
+test("a prompt that is too long is told in the words and by the code that each vendor's clients look for", async () => {
+  for (const [said, told] of [
+    ["This model's maximum context length is 8192 tokens. However, your messages resulted in 10000 tokens.", "prompt is too long: 10000 tokens > 8192 maximum"],
+    ["Your input exceeds the context window of this model.", "prompt is too long: Your input exceeds the context window of this model."],
+  ]) {
+    for (const stream of [false, true]) {
+      gpt.setFault({ status: 400, code: "context_length_exceeded", message: said });
+      const response = await message({ stream });
+      assert.equal(response.status, 400);
+      const { error } = await response.json();
+      assert.deepEqual([error.type, error.message], ["invalid_request_error", told]);
+    }
+  }
+  for (const said of ["prompt is too long: 210000 tokens > 200000 maximum", "input length and `max_tokens` exceed context limit: 190000 + 32000 > 200000"]) {
+    claude.setFault({ status: 400, message: said });
+    const response = await chat({});
+    assert.equal(response.status, 400);
+    const { error } = await response.json();
+    assert.deepEqual([error.code, error.message], ["context_length_exceeded", said]);
+  }
+});
+
+test("Anthropic's beta `output_format` is a schema for OpenAI, and passes to Anthropic as it is", async () => {
+  const format = { type: "json_schema", schema: SCHEMA };
+  const beta = { "anthropic-beta": "structured-outputs-2025-11-13" };
+  await good(await message({ output_format: format }, beta));
+  const { response_format: sent } = gpt.requests.at(-1).body;
+  assert.deepEqual([sent.type, sent.json_schema.schema], ["json_schema", SCHEMA]);
+  await good(await message({ model: "claude-haiku-4-5", output_format: format }, beta));
+  const passed = claude.requests.at(-1);
+  assert.deepEqual([passed.body.output_format, passed.body.output_config, passed.headers["anthropic-beta"]], [format, undefined, beta["anthropic-beta"]]);
+});
+
+test("a whole answer of OpenAI keeps its citations, audio, fingerprint and all counts", async () => {
+  const annotations = [{ type: "url_citation", url_citation: { start_index: 0, end_index: 2, url: "https://a.test", title: "A" } }];
+  const audio = { id: "audio_1", data: "UklGRg==", transcript: "It is sunny.", expires_at: 1795827600 };
+  const usage = {
+    prompt_tokens: 12, completion_tokens: 7, total_tokens: 19, prompt_tokens_details: { cached_tokens: 2, audio_tokens: 3 },
+    completion_tokens_details: { reasoning_tokens: 0, audio_tokens: 4, accepted_prediction_tokens: 1, rejected_prediction_tokens: 2 },
+  };
+  gpt.setAnswer({ content: "It is sunny.", message: { annotations, audio }, usage, more: { system_fingerprint: "fp_1", service_tier: "default" } });
+  const asked = { model: "openai/gpt-6-luna", modalities: ["text", "audio"], audio: { voice: "alloy", format: "wav" } };
+  const answer = await good(await chat(asked));
+  assert.deepEqual([answer.choices[0].message.annotations, answer.choices[0].message.audio, answer.system_fingerprint, answer.service_tier], [annotations, audio, "fp_1", "default"]);
+  assert.deepEqual(answer.usage, { ...usage, prompt_tokens_details: { ...usage.prompt_tokens_details, cache_write_tokens: 0 } });
+  // So does the same answer from the cache.
+  const cached = async (kind) => {
+    const response = await chat(asked, { "x-gateway-cache": "60" });
+    assert.equal(response.headers.get("x-gateway-cache"), kind);
+    return (await response.json()).choices;
+  };
+  assert.deepEqual([await cached("miss"), await cached("hit")], [answer.choices, answer.choices]);
+  // A guardrail does not see into audio, so an answer that has to pass one comes without.
+  const guarded = (await newKey(ada.token, { scopes: ["gateway"], gateway: { guardrails: { output: { terms: [{ name: "sun", terms: ["sunny"], action: "redact" }] } } } })).key;
+  const text = await (await chat(asked, as(guarded))).text();
+  assert.ok(!text.includes("sunny") && !text.includes("audio_1"), text);
+  gpt.setAnswer("Hello.");
+});
+
+test("a wrong key has the code of each vendor, and ours on our own paths", async () => {
+  const wrong = as("hk_live_wrong");
+  for (const path of ["/v1/chat/completions", "/v1/responses", "/v1/embeddings"]) {
+    for (const headers of [wrong, {}]) {
+      const response = await api("POST", path, { model: "openai/gpt-6-luna" }, headers);
+      assert.deepEqual([response.status, (await response.json()).error.code], [401, "invalid_api_key"], path);
+    }
+  }
+  const told = await (await api("POST", "/v1/messages", {}, { ...wrong, ...VERSION })).json();
+  assert.equal(told.error.type, "authentication_error");
+  assert.equal((await (await api("GET", "/api/projects", undefined, wrong)).json()).code, "unauthorized");
+});
+
+test("the tokens of a model that is not there cannot be counted", async () => {
+  const count = (model) => api("POST", "/v1/messages/count_tokens", { model, messages: HI }, { ...as(key), ...VERSION });
+  for (const model of ["auto", "claude-haiku-4-5", "openai/gpt-6-luna"]) assert.ok((await good(await count(model))).input_tokens > 0);
+  const response = await count("no-such-model");
+  assert.equal(response.status, 404);
+  const { type, error } = await response.json();
+  assert.deepEqual([type, error.type], ["error", "not_found_error"]);
+});
+
+test("x-api-key wins over a bearer token on Anthropic's paths alone", async () => {
+  const both = (good, bad) => ({ "x-api-key": good, authorization: `Bearer ${bad}` });
+  await good(await message({}, both(key, "hk_live_wrong")));
+  assert.equal((await message({}, both("hk_live_wrong", key))).status, 401);
+  await good(await message({}, both("", key)));
+  assert.equal((await api("GET", "/v1/models", undefined, { ...VERSION, ...both(key, "hk_live_wrong") })).status, 200);
+  assert.equal((await api("GET", "/v1/models", undefined, both(key, "hk_live_wrong"))).status, 401);
+  assert.equal((await chat({}, both("hk_live_wrong", key))).status, 200);
+});
+
+test("guardrails that another version has stored close their owner's calls, and can be replaced", async () => {
+  const eve = await signIn();
+  const eves = await keyOf(eve);
+  const ask = (more = {}) => api("POST", "/v1/chat/completions", { model: "openai/gpt-6-luna", messages: HI, ...more }, as(eves));
+  await good(await ask({ store: true, completion_id: "c1" }));
+  for (const [stored, shown] of [
+    ['{"input":{"forgotten":{"action":"block"}}}', { input: { forgotten: { action: "block" } } }],
+    ['{"input":{"pii":{"action":"gone"}}}', { input: { pii: { action: "gone" } } }],
+    ['{"input":', '{"input":'],
+  ]) {
+    await sql("INSERT INTO guardrails (user_id, policy, updated_at) VALUES (?1, ?2, 1) ON CONFLICT (user_id) DO UPDATE SET policy = excluded.policy", eve.userId, stored);
+    const asked = gpt.requests.length;
+    for (const refused of [
+      await ask(),
+      await ask({ store: true, enabled_tools: ["extract_content"] }),
+      await api("POST", "/v1/messages", { model: "openai/gpt-6-luna", max_tokens: 10, messages: HI }, { ...as(eves), ...VERSION }),
+      await api("POST", "/v1/responses", { model: "openai/gpt-6-luna", input: "Hi" }, as(eves)),
+      await api("POST", "/chat/completions/c1/check", {}, as(eves)),
+    ]) {
+      const { error } = await refused.json();
+      assert.equal(refused.status, 400, JSON.stringify(error));
+      assert.match(error.message, /PUT \/v1\/guardrails/);
+      assert.equal(error.code ?? error.details.error_code, "guardrails_unreadable");
+    }
+    assert.equal(gpt.requests.length, asked);
+    // No route that asks no model is closed.
+    assert.equal((await api("GET", "/v1/models", undefined, as(eves))).status, 200);
+    // Not by `api`: these are not in the form that the API's description gives them.
+    const get = (path, token) => fetch(`${worker.url}${path}`, { headers: as(token) });
+    assert.equal((await get("/auth/export", eve.token)).status, 200);
+    const show = await get("/v1/guardrails", eves);
+    assert.deepEqual([show.status, await show.json()], [200, shown]);
+    await good(await api("PUT", "/v1/guardrails", { input: { secrets: { action: "block" } } }, as(eves)));
+    await good(await ask());
+  }
+});

@@ -316,12 +316,12 @@ pub(super) fn kept_body(id: &str, user: &str, now: i64) -> Statement {
     )
 }
 
-/// The items of these ids (a JSON list) in a user's stored answers.
+/// The items of these ids (a JSON list) in a user's stored answers, from the newest that has them.
 pub(super) fn kept_named(ids: &str, user: &str, now: i64) -> Statement {
     sql!(
-        "SELECT item.value AS json FROM model_responses r, json_each(r.items) item
+        "SELECT item.value AS json, max(r.expires_at) FROM model_responses r, json_each(r.items) item
          WHERE r.user_id = ?2 AND r.expires_at > ?3
-           AND item.value ->> 'id' IN (SELECT value FROM json_each(?1)) LIMIT 500",
+           AND item.value ->> 'id' IN (SELECT value FROM json_each(?1)) GROUP BY item.value ->> 'id' LIMIT 500",
         ids,
         user,
         now

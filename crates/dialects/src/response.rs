@@ -1,6 +1,6 @@
 //! A model's response, independent of any dialect.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, rc::Rc};
 
 use crate::{Json, request::Part};
 
@@ -14,6 +14,9 @@ pub struct Response {
     pub choices: Vec<Choice>,
     pub usage: Option<Usage>,
     pub service_tier: Option<String>,
+    /// The response as the upstream sent it, if that speaks Responses: it has
+    /// items that no other dialect knows.
+    pub native: Option<Rc<Json>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

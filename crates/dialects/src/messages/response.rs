@@ -43,6 +43,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<Response, Error> {
         choices: vec![choice],
         usage,
         service_tier: None,
+        native: None,
     })
 }
 

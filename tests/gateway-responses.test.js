@@ -18,7 +18,7 @@ const worker = await startWorker({
   OPENAI_API_KEY: gpt.key, OPENAI_BASE_URL: `${gpt.url}/v1`, CLAUDE_API_KEY: claude.key, CLAUDE_BASE_URL: claude.url,
 });
 const { api, sql } = worker;
-const { signIn, newKey } = people(worker, stack);
+const { signIn, newKey, ok } = people(worker, stack);
 const keyOf = async (who, gateway) => (await newKey(who.token, { scopes: ["gateway", "account"], gateway })).key;
 const [ada, bob] = [await signIn(), await signIn()];
 const [adas, bobs] = [await keyOf(ada), await keyOf(bob)];
@@ -162,6 +162,7 @@ for (const way of ["whole", "stream"]) {
     const first = await ask(way, GPT);
     const others = sdk(bobs);
     await assert.rejects(others.responses.retrieve(first.id), OpenAI.NotFoundError);
+    await assert.rejects(others.responses.inputItems.list(first.id), OpenAI.NotFoundError);
     await assert.rejects(others.responses.create({ model: GPT, previous_response_id: first.id, input: "x" }), { status: 400, code: "previous_response_not_found", param: "previous_response_id" });
     await assert.rejects(others.responses.create({ model: GPT, input: [{ type: "item_reference", id: first.output[0].id }] }), OpenAI.NotFoundError);
     // A thought of somebody else's is left out, as one that is not stored at all.
@@ -208,4 +209,32 @@ test("what belongs to an account at OpenAI needs a key of that account", async (
     await client.responses.create({ model: GPT, input: "Hi", [name]: null });
   }
   assert.equal(gpt.account.stored.size, 0, "no request of this file has stored anything at OpenAI");
+});
+
+test("the input of a stored answer is listed page by page", async () => {
+  const first = await ask("whole", GPT, { input: [{ role: "user", content: "One" }, { role: "user", content: [{ type: "input_text", text: "Two" }] }] });
+  const second = await respond("whole", { model: GPT, previous_response_id: first.id, input: results(first) });
+  const all = await Array.fromAsync(client.responses.inputItems.list(second.id, { order: "asc" }));
+  assert.deepEqual(types(all), ["message", "message", "reasoning", "web_search_call", "function_call", "function_call", "function_call_output", "function_call_output"]);
+  assert.deepEqual(all[0].content, [{ type: "input_text", text: "One" }]);
+  assert.ok(!JSON.stringify(all).includes("encrypted_content"));
+  assert.equal(new Set(all.map(({ id }) => id)).size, all.length);
+  for (const order of ["asc", "desc"]) {
+    const paged = await Array.fromAsync(client.responses.inputItems.list(second.id, { order, limit: 3 }));
+    assert.deepEqual(paged, order === "asc" ? all : all.toReversed());
+  }
+  const page = await ok("GET", `/v1/responses/${second.id}/input_items?limit=2`, undefined, adas);
+  assert.deepEqual([page.object, page.data.length, page.first_id, page.last_id, page.has_more], ["list", 2, all.at(-1).id, all.at(-2).id, true]);
+  await assert.rejects(client.responses.inputItems.list("resp_nobody"), OpenAI.NotFoundError);
+  for (const query of ["limit=0", "limit=101", "order=up"]) assert.equal((await api("GET", `/v1/responses/${second.id}/input_items?${query}`, undefined, as(adas))).status, 400, query);
+});
+
+test("input tokens are estimated, those of the answer before included", async () => {
+  const count = (body) => client.responses.inputTokens.count(body);
+  const short = await count({ model: GPT, input: "Hi" });
+  assert.deepEqual([short.object, short.input_tokens > 0], ["response.input_tokens", true]);
+  assert.ok((await count({ model: GPT, input: "Hi", tools: TOOLS })).input_tokens > short.input_tokens);
+  const first = await ask("whole", GPT);
+  assert.ok((await count({ model: GPT, input: results(first), previous_response_id: first.id })).input_tokens > short.input_tokens);
+  await assert.rejects(count({ model: GPT, input: [1] }), OpenAI.BadRequestError);
 });

@@ -307,6 +307,18 @@ pub(super) fn kept_items(id: &str, user: &str, now: i64) -> Statement {
     )
 }
 
+/// The items of a stored answer without its own, which are the last ones.
+pub(super) fn kept_input(id: &str, user: &str, now: i64) -> Statement {
+    sql!(
+        "SELECT (SELECT json_group_array(json(item.value)) FROM json_each(r.items) item
+             WHERE item.key < json_array_length(r.items) - coalesce(json_array_length(r.body, '$.output'), 0)) AS json
+         FROM model_responses r WHERE r.id = ?1 AND r.user_id = ?2 AND r.expires_at > ?3",
+        id,
+        user,
+        now
+    )
+}
+
 pub(super) fn kept_body(id: &str, user: &str, now: i64) -> Statement {
     sql!(
         "SELECT body AS json FROM model_responses WHERE id = ?1 AND user_id = ?2 AND expires_at > ?3",

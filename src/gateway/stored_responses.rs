@@ -5,7 +5,7 @@
 use hatch_dialects::{Class, Dialect, Error as DialectError, Json, Reply, Response as DialectResponse};
 use serde_json::{Value, json};
 
-use super::{guard::Guards, store, stored};
+use super::{guard::Guards, store, stored, stored::openai::Wanted};
 use crate::{
     error::Error,
     http::RequestContext,
@@ -112,6 +112,37 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     let (id, user) = (context.param("id"), context.caller.user_id()?);
     let body = context.database()?.query_json(store::kept_body(id, user, now_ms())).await?;
     Ok(Response::json(200, body.ok_or_else(not_stored)?))
+}
+
+/// `GET /v1/responses/{id}/input_items?after=&limit=&order=`: the items before the
+/// answer, those of earlier answers included.
+pub(crate) async fn input_items(context: RequestContext) -> Result<Response, Error> {
+    let (id, user) = (context.param("id"), context.caller.user_id()?);
+    let wanted = Wanted::read(&context, true)?;
+    let items: Option<Vec<Value>> =
+        context.database()?.query(store::kept_input(id, user, now_ms())).await?.first()?;
+    let items = items.ok_or_else(not_stored)?;
+    Ok(wanted.page(items.into_iter().enumerate().filter_map(|(at, item)| listed(item, id, at)).collect()))
+}
+
+/// An item in the form in which OpenAI's API lists it: with an id, and a message's text as
+/// a list of parts. It has no encrypted thoughts, which have to be asked for.
+fn listed(mut item: Value, response: &str, at: usize) -> Option<Value> {
+    let members = item.as_object_mut()?;
+    let kind = members.entry("type").or_insert_with(|| json!("message")).as_str()?.to_owned();
+    let prefix = if kind == "message" { "msg" } else { "item" };
+    members
+        .entry("id")
+        .or_insert_with(|| json!(format!("{prefix}_{}_{at}", response.trim_start_matches("resp_"))));
+    if kind == "reasoning" {
+        members.remove("encrypted_content");
+    }
+    if let Some(content) =
+        members.get_mut("content").filter(|content| kind == "message" && content.is_string())
+    {
+        *content = json!([{ "type": "input_text", "text": content.take() }]);
+    }
+    Some(item)
 }
 
 /// `DELETE /v1/responses/{id}`

@@ -138,6 +138,7 @@ const BODIES = {
   "POST /dynamic-apps/{id}/execute": () => ({ url: "https://nobody.example/" }),
   "POST /v1/messages": ({ modelId }) => ({ model: modelId, messages: HI, max_tokens: 10 }),
   "POST /v1/messages/count_tokens": ({ modelId }) => ({ model: modelId, messages: HI }),
+  "POST /v1/responses/input_tokens": ({ modelId }) => ({ model: modelId, input: "Hi" }),
   "POST /v1/responses": ({ modelId }) => ({ model: modelId, input: "Hi" }),
   "POST /v1/completions": ({ modelId }) => ({ model: modelId, prompt: "Hi" }),
   "POST /v1/embeddings": ({ modelId }) => ({ model: modelId, input: "Hi" }),

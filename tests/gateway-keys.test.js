@@ -211,7 +211,7 @@ test("a user's requests and answers are not visible to others", async () => {
   const kept = await client(await keyOf(ada)).responses.create({ model: "gpt/m", input: "Hello" });
   const bobs = client(await keyOf(bob));
   await assert.rejects(bobs.responses.retrieve(kept.id), OpenAI.NotFoundError);
-  await assert.rejects(bobs.responses.create({ model: "gpt/m", input: "x", previous_response_id: kept.id }), OpenAI.NotFoundError);
+  await assert.rejects(bobs.responses.create({ model: "gpt/m", input: "x", previous_response_id: kept.id }), OpenAI.BadRequestError);
   await assert.rejects(bobs.responses.create({ model: "gpt/m", input: [{ type: "item_reference", id: kept.output[0].id }] }));
   const mine = await ok("GET", "/v1/usage?group_by=key", undefined, ada.token);
   const theirs = await ok("GET", "/v1/usage?group_by=key", undefined, bob.token);

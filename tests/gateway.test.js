@@ -149,7 +149,7 @@ test("a request can refer to a stored answer by its id, and to its items by thei
   assert.equal((await client.responses.retrieve(second.id)).id, second.id);
   await client.responses.delete(second.id);
   await assert.rejects(client.responses.retrieve(second.id), OpenAI.NotFoundError);
-  await assert.rejects(client.responses.create({ model: "backup/m", input: "x", previous_response_id: "resp_nobody" }), OpenAI.NotFoundError);
+  await assert.rejects(client.responses.create({ model: "backup/m", input: "x", previous_response_id: "resp_nobody" }), { status: 400, code: "previous_response_not_found", param: "previous_response_id" });
 });
 
 test("errors have the class that each SDK raises for them", async () => {

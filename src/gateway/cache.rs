@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     guard::Guards,
     request::{CacheControl, GatewayRequest},
+    stored_responses::with_thoughts,
 };
 use crate::{models::Candidate, platform::cache};
 
@@ -54,7 +55,7 @@ impl CacheSlot {
         let has_results =
             request.request.messages.iter().any(|message| message.tool_results().next().is_some());
         let is_random = request.request.temperature.is_some_and(|temperature| temperature > 0.0);
-        let depends_on_more = request.needs_us || !request.ours.enabled_tools.is_empty();
+        let depends_on_more = request.has_references || !request.ours.enabled_tools.is_empty();
         if has_results || depends_on_more || (is_random && !is_forced) {
             return None;
         }
@@ -91,7 +92,8 @@ impl CacheSlot {
         let row = CacheRow {
             provider: candidate.provider.name.clone(),
             model: candidate.model.id.clone(),
-            body: client.render_response(answer, reply),
+            // With the thoughts, which are stored with each answer from the cache.
+            body: client.render_response(answer, &with_thoughts(reply)),
         };
         if let Ok(text) = serde_json::to_string(&row) {
             cache::put(&self.name, text, self.seconds).await;

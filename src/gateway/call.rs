@@ -87,6 +87,7 @@ impl Call {
         if keys.is_for_request() {
             only_first_provider(&mut candidates);
         }
+        only_own_accounts(&mut candidates, request, &keys)?;
         let has_own_key = |candidate: &Candidate| keys.has(&candidate.provider.name);
         let is_caller_paid = candidates.iter().all(has_own_key);
         let budgets = Budgets::of(&limits, context)?;
@@ -335,7 +336,7 @@ async fn begin(
 pub(super) fn keep(inbound: &GatewayRequest, guards: &Guards) -> Keep {
     match inbound.client {
         Dialect::Responses if inbound.request.store != Some(false) => {
-            Keep::Response(stored_responses::Keeper::of(&inbound.bytes, &inbound.previous, guards))
+            Keep::Response(stored_responses::Keeper::of(&inbound.items, guards))
         }
         Dialect::Chat if inbound.ours.is_stored => {
             let name = inbound.ours.completion_id.clone();
@@ -404,6 +405,27 @@ fn only_first_provider(candidates: &mut Vec<Candidate>) {
     if let Some(first) = candidates.first().map(|candidate| candidate.provider) {
         candidates.retain(|candidate| candidate.provider.name == first.name);
     }
+}
+
+/// Members of a request to OpenAI's Responses API that name what an account there has.
+const OF_AN_ACCOUNT: &[&str] = &["conversation", "prompt"];
+
+/// If the request has such a member, keeps only the models that the caller asks
+/// with a key of their own: the gateway's account is not for its users' objects.
+fn only_own_accounts(candidates: &mut Vec<Candidate>, request: &Request, keys: &Keys) -> Result<(), Error> {
+    let of_account = |name: &str| OF_AN_ACCOUNT.contains(&name);
+    let Some((name, _)) = request.extra.iter().find(|(name, _)| of_account(name)) else { return Ok(()) };
+    if request.dialect != Some(Dialect::Responses) {
+        return Ok(());
+    }
+    candidates.retain(|Candidate { provider, .. }| {
+        keys.has(&provider.name) && provider.dialect_for(Dialect::Responses) == Dialect::Responses
+    });
+    if candidates.is_empty() {
+        let words = "it is of an account at OpenAI, so it needs a key of that account: X-Provider-Key";
+        return Err(DialectError::unsupported(name, words).into());
+    }
+    Ok(())
 }
 
 /// Responds with a cached answer. It costs nothing, and is stored as an answer

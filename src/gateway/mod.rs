@@ -38,6 +38,7 @@ pub(crate) use store::ExportedCall;
 pub(crate) use store::{OWNED, account_of_token};
 
 use hatch_dialects::{Dialect, Version, count_body, estimate_prompt};
+use serde_json::json;
 use worker::Env;
 
 use crate::{
@@ -87,6 +88,14 @@ pub(crate) async fn chat(context: RequestContext) -> Result<Response, Error> {
 /// `POST /v1/responses`
 pub(crate) async fn responses(context: RequestContext) -> Result<Response, Error> {
     call::answer(call::read(&context, Dialect::Responses).await?, &context).await
+}
+
+/// `POST /v1/responses/input_tokens`: an estimate that is rather too high.
+pub(crate) async fn input_tokens(context: RequestContext) -> Result<Response, Error> {
+    let inbound = call::read(&context, Dialect::Responses).await?;
+    let tokens = estimate_prompt(&inbound.request);
+    let count = json!({ "object": "response.input_tokens", "input_tokens": tokens });
+    Ok(Response::json(200, count.to_string()))
 }
 
 /// `POST /v1/messages`

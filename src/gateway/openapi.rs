@@ -82,6 +82,8 @@ pub(crate) fn module() -> Module {
             chat("POST /chat/completions", "gateway.chat-at-the-root", &["messages"], reads_at_the_root),
             responses(),
             of_response("GET /v1/responses/{id}", "gateway.response", "Show a stored answer"),
+            input_tokens(),
+            input_items(),
             of_response("DELETE /v1/responses/{id}", "gateway.forget-response", "Delete a stored answer"),
             messages(),
             count_tokens(),
@@ -207,6 +209,37 @@ fn responses() -> Operation {
             |object| reads(Dialect::Responses, object),
         )
         .answers(vendors("The answer, or its events.", answer).events::<Vendors>("event: response.created\ndata: {}\n\n"))
+}
+
+fn input_tokens() -> Operation {
+    Operation::new(
+        "POST /v1/responses/input_tokens",
+        "gateway.input-tokens",
+        "Count a response's input tokens (OpenAI)",
+    )
+    .about("An estimate for every model that is rather too high.")
+    .object(
+        body("As OpenAI describes it: /docs/api-reference/responses/create.", &["model", "input"]),
+        json!({ "model": MODEL, "input": "Hi" }),
+        |object| reads(Dialect::Responses, object),
+    )
+    .answers(
+        DocumentedResponse::new(200, "How many.")
+            .json(Vendors(json!({ "object": "response.input_tokens", "input_tokens": 9 }))),
+    )
+}
+
+fn input_items() -> Operation {
+    let page = json!({ "object": "list", "data": [], "first_id": null, "last_id": null, "has_more": false });
+    let operation = Operation::new(
+        "GET /v1/responses/{id}/input_items",
+        "gateway.response-input",
+        "List the items before a stored answer (OpenAI)",
+    );
+    stored::openapi::paged(operation, "desc")
+        .path("id", "The id of the answer.", "resp_1")
+        .answers(DocumentedResponse::new(200, "A page.").json(Vendors(page)))
+        .fails(Error::NotFound(Resource::Path))
 }
 
 fn of_response(route: &'static str, id: &'static str, summary: &'static str) -> Operation {

@@ -1,7 +1,7 @@
 //! Reads a client's request: the body in its dialect, and the gateway's headers.
 
 use hatch_dialects::{
-    Dialect, Error as DialectError, InboundContext, Json, Request, Seal, Version, references,
+    Dialect, Error as DialectError, InboundContext, Items, Json, Request, Seal, Version, forward, references,
     request::{Content, MediaSource, Part},
 };
 use serde_json::Value;
@@ -20,13 +20,16 @@ pub(super) struct GatewayRequest {
     pub(super) client: Dialect,
     pub(super) request: Request,
     pub(super) bytes: Vec<u8>,
-    /// The body refers to stored items that the upstream does not know (an
-    /// earlier answer), so it has to be rendered anew.
-    pub(super) needs_us: bool,
+    /// The body for an upstream of the same dialect, if the client's refers to
+    /// what only the gateway knows: earlier answers, thoughts that it has sealed.
+    passed: Option<String>,
+    /// The body refers to earlier answers.
+    pub(super) has_references: bool,
     /// The members of the body that are for the gateway only.
     pub(super) ours: Ours,
-    /// The items of earlier answers. They are stored with this one's.
-    pub(super) previous: Vec<Json>,
+    /// The items of a request to the Responses API, with those of earlier
+    /// answers. They are stored with this answer's.
+    pub(super) items: Vec<Json>,
     pub(super) options: Options,
 }
 
@@ -122,15 +125,15 @@ impl GatewayRequest {
         }
         let mut incoming = incoming(context)?;
         incoming.default_model = (context.request.path() == AT_THE_ROOT).then_some("auto");
-        let (mut previous, mut items) = (Vec::new(), Vec::new());
+        let (mut previous, mut named) = (Vec::new(), Vec::new());
         if client == Dialect::Responses {
             let wanted = references(&bytes)?;
             if let Some(id) = &wanted.previous_response_id {
                 previous = stored_responses::items_of(id, user, database).await?;
             }
-            items = stored_responses::items_named(&wanted.items, user, database).await?;
+            named = stored_responses::items_named(&wanted.items, user, database).await?;
         }
-        let find = |id: &str| items.iter().find(|(known, _)| known == id).map(|(_, item)| item.clone());
+        let find = |id: &str| named.iter().find(|(known, _)| known == id).map(|(_, item)| item.clone());
         let sealed = ReasoningSeal::of(context, user);
         incoming.seal = sealed.as_ref().map(|seal| seal as &dyn Seal);
         incoming.previous = &previous;
@@ -140,21 +143,35 @@ impl GatewayRequest {
         if request.model.len() > LONGEST_MODEL {
             return Err(DialectError::invalid("model", "is too long").into());
         }
-        let needs_us = !previous.is_empty() || !items.is_empty();
+        let Items { all: items, input } = match client {
+            Dialect::Responses => Items::of(&bytes, &incoming)?,
+            Dialect::Chat | Dialect::Messages => Items::default(),
+        };
+        let passed = input.map(|input| forward(&bytes, &[("input", Some(input))])).transpose()?;
+        let has_references = !previous.is_empty() || !named.is_empty();
         options.fallbacks.extend(fallbacks(&request)?);
-        Ok(Self { client, request, bytes, needs_us, ours, previous, options })
+        Ok(Self { client, request, bytes, passed, has_references, ours, items, options })
     }
 
     /// A request that the gateway itself makes.
     pub(super) fn ours(request: Request, options: Options) -> Self {
         let ours = Ours { is_bare: true, ..Ours::default() };
-        let (bytes, previous) = (Vec::new(), Vec::new());
-        Self { client: Dialect::Chat, request, bytes, needs_us: false, ours, previous, options }
+        Self {
+            client: Dialect::Chat,
+            request,
+            bytes: Vec::new(),
+            passed: None,
+            has_references: false,
+            ours,
+            items: Vec::new(),
+            options,
+        }
     }
 
-    /// The client's bytes, if an upstream of the same dialect may have them as they are.
+    /// The body for an upstream of the same dialect, if it may have the client's.
     pub(super) fn bytes_to_pass_on(&self) -> Option<(&[u8], Dialect)> {
-        (!self.needs_us && !self.ours.is_bare).then_some((self.bytes.as_slice(), self.client))
+        let bytes = self.passed.as_ref().map_or(self.bytes.as_slice(), String::as_bytes);
+        (!self.ours.is_bare).then_some((bytes, self.client))
     }
 
     /// The models to ask, in their order.

@@ -313,6 +313,18 @@ pub(super) fn kept_items(id: &str, user: &str, now: i64) -> Statement {
     )
 }
 
+/// The items of a stored answer without its own, which are the last ones.
+pub(super) fn kept_input(id: &str, user: &str, now: i64) -> Statement {
+    sql!(
+        "SELECT (SELECT json_group_array(json(item.value)) FROM json_each(r.items) item
+             WHERE item.key < json_array_length(r.items) - coalesce(json_array_length(r.body, '$.output'), 0)) AS json
+         FROM model_responses r WHERE r.id = ?1 AND r.user_id = ?2 AND r.expires_at > ?3",
+        id,
+        user,
+        now
+    )
+}
+
 pub(super) fn kept_body(id: &str, user: &str, now: i64) -> Statement {
     sql!(
         "SELECT body AS json FROM model_responses WHERE id = ?1 AND user_id = ?2 AND expires_at > ?3",
@@ -322,12 +334,12 @@ pub(super) fn kept_body(id: &str, user: &str, now: i64) -> Statement {
     )
 }
 
-/// The items of these ids (a JSON list) in a user's stored answers.
+/// The items of these ids (a JSON list) in a user's stored answers, from the newest that has them.
 pub(super) fn kept_named(ids: &str, user: &str, now: i64) -> Statement {
     sql!(
-        "SELECT item.value AS json FROM model_responses r, json_each(r.items) item
+        "SELECT item.value AS json, max(r.expires_at) FROM model_responses r, json_each(r.items) item
          WHERE r.user_id = ?2 AND r.expires_at > ?3
-           AND item.value ->> 'id' IN (SELECT value FROM json_each(?1)) LIMIT 500",
+           AND item.value ->> 'id' IN (SELECT value FROM json_each(?1)) GROUP BY item.value ->> 'id' LIMIT 500",
         ids,
         user,
         now

@@ -5,7 +5,7 @@
 use hatch_dialects::{Class, Dialect, Error as DialectError, Json, Reply, Response as DialectResponse};
 use serde_json::{Value, json};
 
-use super::{guard::Guards, store, stored};
+use super::{guard::Guards, store, stored, stored::openai::Wanted};
 use crate::{
     error::Error,
     http::RequestContext,
@@ -51,26 +51,19 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Takes the items of the request's body and of the answers before it. Text that a
+    /// Takes the items of the request and of the answers before it. Text that a
     /// guardrail redacts for the model is redacted in the database too.
-    pub(super) fn of(body: &[u8], previous: &[Json], guards: &Guards) -> Self {
+    pub(super) fn of(items: &[Json], guards: &Guards) -> Self {
         let value = |json: &Json| serde_json::from_str(json.as_str()).ok();
-        let mut items: Vec<Value> = previous.iter().filter_map(value).collect();
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        match body.get("input") {
-            Some(Value::String(text)) => {
-                items.push(json!({ "type": "message", "role": "user", "content": text }))
-            }
-            Some(Value::Array(list)) => items.extend(list.iter().cloned()),
-            _ => {}
-        }
+        let mut items: Vec<Value> = items.iter().filter_map(value).collect();
         items.iter_mut().for_each(|item| guards.redact(item));
         Self { items }
     }
 
     fn statements(&self, user: &str, answer: &DialectResponse, reply: &Reply) -> Vec<Statement> {
         let body = Dialect::Responses.render_response(answer, reply);
-        let Ok(value) = serde_json::from_str::<Value>(&body) else { return Vec::new() };
+        let whole = Dialect::Responses.render_response(answer, &with_thoughts(reply));
+        let Ok(value) = serde_json::from_str::<Value>(&whole) else { return Vec::new() };
         let (id, output) =
             (value.get("id").and_then(Value::as_str), value.get("output").and_then(Value::as_array));
         let (Some(id), Some(output)) = (id, output) else { return Vec::new() };
@@ -83,13 +76,19 @@ impl Keeper {
     }
 }
 
+/// The reply of a client that asks for the model's thoughts: the next request needs
+/// them, whether this client sees them or not.
+pub(super) fn with_thoughts(reply: &Reply) -> Reply {
+    Reply { include_encrypted_reasoning: true, ..reply.clone() }
+}
+
 /// The longest answer that is stored. A row of D1 holds two megabytes.
 const MOST_BYTES: usize = 1_500_000;
 
 /// The items of an answer and of all answers before it.
 pub(super) async fn items_of(id: &str, user: &str, database: &Database) -> Result<Vec<Json>, Error> {
     let items: Option<Vec<Value>> = database.query(store::kept_items(id, user, now_ms())).await?.first()?;
-    let items = items.ok_or_else(|| not_stored("Previous response"))?;
+    let items = items.ok_or_else(|| no_previous(id))?;
     Ok(items.iter().filter_map(|item| Json::parse(&item.to_string())).collect())
 }
 
@@ -112,23 +111,63 @@ pub(super) async fn items_named(
 pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     let (id, user) = (context.param("id"), context.caller.user_id()?);
     let body = context.database()?.query_json(store::kept_body(id, user, now_ms())).await?;
-    Ok(Response::json(200, body.ok_or_else(|| not_stored("Response"))?))
+    Ok(Response::json(200, body.ok_or_else(not_stored)?))
+}
+
+/// `GET /v1/responses/{id}/input_items?after=&limit=&order=`: the items before the
+/// answer, those of earlier answers included.
+pub(crate) async fn input_items(context: RequestContext) -> Result<Response, Error> {
+    let (id, user) = (context.param("id"), context.caller.user_id()?);
+    let wanted = Wanted::read(&context, true)?;
+    let items: Option<Vec<Value>> =
+        context.database()?.query(store::kept_input(id, user, now_ms())).await?.first()?;
+    let items = items.ok_or_else(not_stored)?;
+    Ok(wanted.page(items.into_iter().enumerate().filter_map(|(at, item)| listed(item, id, at)).collect()))
+}
+
+/// An item in the form in which OpenAI's API lists it: with an id, and a message's text as
+/// a list of parts. It has no encrypted thoughts, which have to be asked for.
+fn listed(mut item: Value, response: &str, at: usize) -> Option<Value> {
+    let members = item.as_object_mut()?;
+    let kind = members.entry("type").or_insert_with(|| json!("message")).as_str()?.to_owned();
+    let prefix = if kind == "message" { "msg" } else { "item" };
+    members
+        .entry("id")
+        .or_insert_with(|| json!(format!("{prefix}_{}_{at}", response.trim_start_matches("resp_"))));
+    if kind == "reasoning" {
+        members.remove("encrypted_content");
+    }
+    if let Some(content) =
+        members.get_mut("content").filter(|content| kind == "message" && content.is_string())
+    {
+        *content = json!([{ "type": "input_text", "text": content.take() }]);
+    }
+    Some(item)
 }
 
 /// `DELETE /v1/responses/{id}`
 pub(crate) async fn delete(context: RequestContext) -> Result<Response, Error> {
     let (id, user) = (context.param("id"), context.caller.user_id()?);
     if context.database()?.query(store::forget_kept(id, user)).await?.is_empty() {
-        return Err(not_stored("Response"));
+        return Err(not_stored());
     }
     Ok(Response::json(200, json!({ "id": id, "object": "response.deleted", "deleted": true }).to_string()))
 }
 
-/// The error for an answer that is not stored here.
-fn not_stored(what: &str) -> Error {
-    DialectError::new(
-        Class::NotFound,
-        format!("{what} not found; an answer is kept for one day, and only its own user can read it"),
-    )
-    .into()
+/// Why an answer may not be found.
+const KEPT: &str = "an answer is kept for one day, and only its own user can read it";
+
+fn not_stored() -> Error {
+    DialectError::new(Class::NotFound, format!("Response not found; {KEPT}")).into()
 }
+
+/// As OpenAI's API says it: its clients know the code.
+fn no_previous(id: &str) -> Error {
+    let id: String = id.chars().take(LONGEST_SHOWN).collect();
+    let words = format!("Previous response with id '{id}' not found; {KEPT}.");
+    let error = DialectError::new(Class::Invalid, words).with_code("previous_response_not_found");
+    DialectError { param: Some("previous_response_id".to_owned()), ..error }.into()
+}
+
+/// How much of an id an error repeats.
+const LONGEST_SHOWN: usize = 80;

@@ -9,7 +9,7 @@ use std::{fmt, rc::Rc};
 
 use hatch_dialects::{
     Class, Dialect, Error, Filter, Reader, Rendered, Reply, Request, Response, Stream, Usage, forward,
-    openai_of_workers_ai, workers_ai_inputs,
+    include_thoughts, openai_of_workers_ai, workers_ai_inputs,
 };
 use serde_json::json;
 
@@ -476,6 +476,14 @@ fn render(
         if upstream == Dialect::Chat && stream {
             // The usage is counted, whether the client wants it or not.
             edits.push(("stream_options", Some(r#"{"include_usage":true}"#.to_owned())));
+        }
+        if upstream == Dialect::Responses {
+            // The gateway stores answers itself, so the upstream's thoughts have to come with them.
+            edits.extend([("store", Some("false".to_owned())), ("previous_response_id", None)]);
+            let target = candidate.provider.target(&candidate.model, question.is_lenient, stream);
+            if target.can.reasoning && !question.request.include_encrypted_reasoning {
+                edits.push(("include", Some(include_thoughts(body)?)));
+            }
         }
         if stream != question.request.stream {
             edits.push(("stream", Some(stream.to_string())));

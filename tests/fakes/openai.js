@@ -1,4 +1,4 @@
-// A strict fake of OpenAI's Chat Completions, Embeddings and Moderations: it refuses
+// A strict fake of OpenAI's Chat Completions, Responses (openai-responses.js), Embeddings and Moderations: it refuses
 // what the real one refuses, answers what the test says in the real protocol, and fails in the way that the test asks for.
 //
 //   const openai = await startOpenAI();             // OPENAI_BASE_URL = openai.url + "/v1", OPENAI_API_KEY = openai.key
@@ -7,6 +7,7 @@
 //   openai.setFault({ status: 503 });               // strikes the next good request
 
 import { extend, json, startFaultServer } from './fault-server.js';
+import { newAccount, responded, responseRefusal } from './openai-responses.js';
 
 const KEY = 'sk-proj-fake-0123456789abcdefghijklmnop';
 const MAX_BODY = 64 * 1024 * 1024;
@@ -25,6 +26,7 @@ const FAULTS = ['omitDone', 'omitFinish', 'errorAfter', 'badJsonAt', 'usageOnLas
 
 export async function startOpenAI({ key = KEY } = {}) {
   let answer = 'Hello.';
+  const account = newAccount();
   const server = await startFaultServer({ refusal, answer: reply, failure: told, faults: FAULTS, faultPath: '/v1/', maxBody: MAX_BODY });
 
   function refusal(request) {
@@ -36,7 +38,10 @@ export async function startOpenAI({ key = KEY } = {}) {
     if (typeof body.model !== 'string') return failure(400, 'you must provide a model parameter', { param: 'model' });
     if (request.path === '/v1/embeddings') return body.encoding_format === 'float' || body.encoding_format === undefined ? undefined : failure(400, 'encoding_format');
     if (request.path === '/v1/moderations') return undefined;
-    if (request.path === '/v1/responses') return body.input === undefined ? failure(400, "Missing required parameter: 'input'.", { param: 'input' }) : undefined;
+    if (request.path === '/v1/responses') {
+      const refused = responseRefusal(body, account);
+      return refused && failure(...refused);
+    }
     if (request.path !== '/v1/chat/completions') return failure(404, `Invalid URL (POST ${request.path})`);
     return chatRefusal(body);
   }
@@ -55,9 +60,12 @@ export async function startOpenAI({ key = KEY } = {}) {
     if (request.path === '/v1/moderations') {
       return json(200, { id: 'modr-fake', model: body.model, results: [{ flagged: true, categories: { hate: true }, category_scores: { hate: 0.9 } }] });
     }
-    if (request.path === '/v1/responses') return responded(body, answer);
     const given = typeof answer === 'function' ? answer(body) : answer;
     const said = typeof given === 'string' ? { content: given } : given;
+    if (request.path === '/v1/responses') {
+      const { whole, events } = responded(body, said, account);
+      return body.stream ? { status: 200, headers: { 'content-type': 'text/event-stream' }, pieces: events.map((event) => Buffer.from(event)) } : json(200, whole);
+    }
     const calls = (said.toolCalls ?? []).map(({ id, name, args }) => ({ id, type: 'function', function: { name, arguments: args } }));
     const finish = said.finish ?? (calls.length ? 'tool_calls' : 'stop');
     const usage = said.usage ?? { prompt_tokens: 12, completion_tokens: 7, total_tokens: 19 };
@@ -96,33 +104,7 @@ export async function startOpenAI({ key = KEY } = {}) {
     return events.map((text) => Buffer.from(text));
   }
 
-  return extend(server, { key, setAnswer: (given) => { answer = given; } });
-}
-
-/** A text as the Responses API answers it. */
-function responded(body, text) {
-  const part = { type: 'output_text', text, annotations: [], logprobs: [] };
-  const item = { id: 'msg_fake', type: 'message', role: 'assistant', status: 'completed', content: [part] };
-  const usage = { input_tokens: 12, input_tokens_details: { cached_tokens: 0 }, output_tokens: 7, output_tokens_details: { reasoning_tokens: 0 }, total_tokens: 19 };
-  const response = (status, output, more = {}) => ({
-    id: 'resp_fake', object: 'response', created_at: 1795824000, status, model: body.model, output, parallel_tool_calls: true, tool_choice: 'auto', tools: [],
-    error: null, incomplete_details: null, instructions: null, metadata: {}, temperature: 1, top_p: 1, ...more,
-  });
-  if (!body.stream) return json(200, response('completed', [item], { usage }));
-  const place = { item_id: item.id, output_index: 0, content_index: 0 };
-  const events = [
-    { type: 'response.created', response: response('in_progress', []) },
-    { type: 'response.in_progress', response: response('in_progress', []) },
-    { type: 'response.output_item.added', output_index: 0, item: { ...item, status: 'in_progress', content: [] } },
-    { type: 'response.content_part.added', ...place, part: { ...part, text: '' } },
-    ...text.match(/.{1,5}/gsu).map((delta) => ({ type: 'response.output_text.delta', ...place, delta, logprobs: [] })),
-    { type: 'response.output_text.done', ...place, text, logprobs: [] },
-    { type: 'response.content_part.done', ...place, part },
-    { type: 'response.output_item.done', output_index: 0, item },
-    { type: 'response.completed', response: response('completed', [item], { usage }) },
-  ];
-  const pieces = events.map((event, index) => Buffer.from(`event: ${event.type}\ndata: ${JSON.stringify({ ...event, sequence_number: index })}\n\n`));
-  return { status: 200, headers: { 'content-type': 'text/event-stream' }, pieces };
+  return extend(server, { key, account, setAnswer: (given) => { answer = given; } });
 }
 
 const ROLES = ['system', 'developer', 'user', 'assistant', 'tool', 'function'];

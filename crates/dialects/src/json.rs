@@ -21,6 +21,11 @@ impl Json {
         Self(out.into())
     }
 
+    /// A text that was written as JSON.
+    pub(crate) fn written(text: String) -> Self {
+        Self(text.into())
+    }
+
     /// The JSON text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -77,7 +77,10 @@ pub use moderations::{CATEGORIES, Moderation, parse_moderation, render_moderatio
 pub use reply::{DailyBudget, Pricing, Reply, Seal};
 pub use request::Request;
 pub use response::{Event, Response, Usage};
-pub use responses::parse::{References, references};
+pub use responses::{
+    native::{Items, include_thoughts},
+    parse::{References, references},
+};
 pub use stream::{Filter, Meter, Reader, Stream, filtered_stream_of, stream_of};
 pub use target::{Abilities, Names, Rendered, Target, canonical, check_size, forward};
 pub use tokens::{count_body, estimate, estimate_prompt};
@@ -124,6 +127,11 @@ impl Dialect {
 
     /// Renders a whole response for a client.
     pub fn render_response(self, response: &Response, reply: &Reply) -> String {
+        if self == Self::Responses
+            && let Some(native) = responses::response::native(response, reply)
+        {
+            return native;
+        }
         let response = stream::restored(response, reply);
         match self {
             Self::Chat => chat::response::render(&response, reply),

@@ -65,6 +65,11 @@ impl Reply {
         }
     }
 
+    /// A member of the request that the response repeats, as JSON.
+    pub(crate) fn echoed(&self, name: &str) -> Option<&str> {
+        self.echo.iter().find(|(known, _)| known == name).map(|(_, json)| json.as_str())
+    }
+
     /// Whether a stream cannot pass unchanged: tools have other names at the
     /// upstream, or the client gets another form of it.
     pub(crate) fn has_other_names(&self) -> bool {

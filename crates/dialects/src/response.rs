@@ -1,6 +1,6 @@
 //! A model's response, independent of any dialect.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, rc::Rc};
 
 use crate::{Json, request::Part};
 
@@ -15,6 +15,9 @@ pub struct Response {
     pub usage: Option<Usage>,
     pub service_tier: Option<String>,
     pub chat: ChatMembers,
+    /// The response as the upstream sent it, if that speaks Responses: it has
+    /// items that no other dialect knows.
+    pub native: Option<Rc<Json>>,
 }
 
 /// What only an answer of Chat Completions has, as its upstream sent it: for clients of the same dialect.

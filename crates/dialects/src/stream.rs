@@ -1,8 +1,11 @@
 //! Translates a stream from an upstream to a client.
 
+use std::rc::Rc;
+
 use crate::{
-    Dialect, Error, Event, Reply, Usage, chat,
+    Dialect, Error, Event, Json, Reply, Usage, chat,
     funnel::Funnel,
+    json::Raw,
     messages,
     response::{PartKind, Stop},
     responses,
@@ -91,7 +94,7 @@ enum Translation {
     Translate {
         decoder: Decoder,
         filter: Option<Box<dyn Filter>>,
-        funnel: Funnel,
+        funnel: Box<Funnel>,
         encoder: Encoder,
     },
     Chat(chat::normal::Normalizer),
@@ -218,7 +221,7 @@ impl Translation {
         Self::Translate {
             decoder: Decoder::new(upstream),
             filter,
-            funnel: Funnel::new(reply.names.clone(), client != Dialect::Chat, &reply.id),
+            funnel: Box::new(Funnel::new(reply.names.clone(), client != Dialect::Chat, &reply.id)),
             encoder: Encoder::new(client, reply),
         }
     }
@@ -444,6 +447,8 @@ pub struct Reader {
     decoder: Decoder,
     collector: crate::collect::Collector,
     meter: Meter,
+    /// The last response in the stream of an upstream that speaks Responses.
+    native: Option<Json>,
 }
 
 impl Reader {
@@ -453,6 +458,7 @@ impl Reader {
             decoder: Decoder::new(upstream),
             collector: crate::collect::Collector::default(),
             meter: Meter::default(),
+            native: None,
         }
     }
 
@@ -466,17 +472,31 @@ impl Reader {
     }
 
     pub fn push(&mut self, bytes: &[u8]) {
-        let Self { splitter, decoder, collector, meter } = self;
-        let pushed = splitter.push(bytes, |frame| read(frame, decoder, collector, meter));
-        if pushed.is_err() {
-            meter.error.get_or_insert_with(Error::malformed);
+        let mut splitter = std::mem::take(&mut self.splitter);
+        if splitter.push(bytes, |frame| self.frame(frame)).is_err() {
+            self.meter.error.get_or_insert_with(Error::malformed);
+        }
+        self.splitter = splitter;
+    }
+
+    fn frame(&mut self, frame: Frame<'_>) {
+        let Self { decoder, collector, meter, native, .. } = self;
+        if frame.is_silent() || meter.is_complete || meter.error.is_some() {
+            return;
+        }
+        decoder.frame(frame, &mut |event| {
+            meter.event(&event);
+            collector.event(&event);
+        });
+        if meter.is_complete && matches!(decoder, Decoder::Responses(_)) {
+            *native = Raw::parse(frame.data).and_then(|event| event.get("response")).map(Json::from);
         }
     }
 
     /// The response, if the stream was complete.
     pub fn finish(mut self) -> Result<crate::Response, Error> {
-        let Self { splitter, decoder, collector, meter } = &mut self;
-        splitter.finish(|frame| read(frame, decoder, collector, meter));
+        std::mem::take(&mut self.splitter).finish(|frame| self.frame(frame));
+        let Self { decoder, collector, meter, .. } = &mut self;
         if !meter.is_complete && meter.error.is_none() {
             decoder.end(&mut |event| {
                 meter.event(&event);
@@ -485,29 +505,22 @@ impl Reader {
         }
         match self.meter.error {
             Some(error) => Err(error),
-            None => self.collector.finish(),
+            None => {
+                let response = self.collector.finish()?;
+                Ok(crate::Response { native: self.native.map(Rc::new), ..response })
+            }
         }
     }
-}
-
-fn read(
-    frame: Frame<'_>,
-    decoder: &mut Decoder,
-    collector: &mut crate::collect::Collector,
-    meter: &mut Meter,
-) {
-    if frame.is_silent() || meter.is_complete || meter.error.is_some() {
-        return;
-    }
-    decoder.frame(frame, &mut |event| {
-        meter.event(&event);
-        collector.event(&event);
-    });
 }
 
 /// Writes a whole response as a client's stream: from the cache, or if the
 /// gateway had to wait for the whole response.
 pub fn stream_of(response: &crate::Response, client: Dialect, reply: &Reply) -> String {
+    if client == Dialect::Responses
+        && let Some(native) = responses::response::native(response, reply)
+    {
+        return responses::replay::stream(Json::written(native).raw());
+    }
     let mut out = String::new();
     let mut funnel = Funnel::new(reply.names.clone(), client != Dialect::Chat, &reply.id);
     let mut encoder = Encoder::new(client, reply);

@@ -26,7 +26,7 @@ pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
         after: after.as_deref(),
         model: model.as_deref(),
         metadata: &metadata,
-        is_newest_first: is_newest_first(&context)?,
+        is_newest_first: order(&context)?.unwrap_or_default(),
     };
     let (database, mut page) = (context.database()?, Page::first(limit));
     let found = page::fetch(&database, &mut page, |page| store::list(user, &filter, page)).await?;
@@ -46,25 +46,43 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
 /// messages before the answer.
 pub(crate) async fn messages(context: RequestContext) -> Result<Response, Error> {
     let (id, user) = (context.param("id"), context.caller.user_id()?);
-    let limit = page::number(&context, "limit", DEFAULT_LIMIT, MOST_LIMIT)?;
-    let is_newest_first = is_newest_first(&context)?;
+    let wanted = Wanted::read(&context, false)?;
     let messages: Option<Vec<Value>> = context.database()?.query(store::messages(user, id)).await?.first()?;
-    let mut messages = messages.ok_or_else(not_found)?;
-    if is_newest_first {
-        messages.reverse();
+    let messages = messages.ok_or_else(not_found)?;
+    Ok(wanted.page(messages.into_iter().map(stored_message).collect()))
+}
+
+/// The page that a client wants of a list that is stored as one: `after`, `limit` and `order`.
+#[derive(Debug)]
+pub(in crate::gateway) struct Wanted {
+    after: Option<String>,
+    limit: usize,
+    is_newest_first: bool,
+}
+
+impl Wanted {
+    /// # Errors
+    /// 400 that names the parameter.
+    pub(in crate::gateway) fn read(context: &RequestContext, is_newest_first: bool) -> Result<Self, Error> {
+        let limit = page::number(context, "limit", DEFAULT_LIMIT, MOST_LIMIT)?;
+        let is_newest_first = order(context)?.unwrap_or(is_newest_first);
+        let limit = usize::try_from(limit).unwrap_or_default();
+        Ok(Self { after: context.query("after"), limit, is_newest_first })
     }
-    let rest = match context.query("after") {
-        None => messages,
-        Some(after) => {
-            let is_it = |message: &Value| message.get("id").is_some_and(|id| *id == after);
-            messages.into_iter().skip_while(|message| !is_it(message)).skip(1).collect()
+
+    /// Takes the page from all entries, the oldest first.
+    pub(in crate::gateway) fn page(&self, mut entries: Vec<Value>) -> Response {
+        if self.is_newest_first {
+            entries.reverse();
         }
-    };
-    let mut rest: Vec<Value> = rest.into_iter().map(stored_message).collect();
-    let limit = usize::try_from(limit).unwrap_or_default();
-    let has_more = rest.len() > limit;
-    rest.truncate(limit);
-    Ok(page_of(&rest, has_more))
+        if let Some(after) = &self.after {
+            let is_it = |entry: &Value| entry.get("id").is_some_and(|id| id == after);
+            entries = entries.into_iter().skip_while(|entry| !is_it(entry)).skip(1).collect();
+        }
+        let has_more = entries.len() > self.limit;
+        entries.truncate(self.limit);
+        page_of(&entries, has_more)
+    }
 }
 
 /// `POST /v1/chat/completions/{id}`: replaces the metadata.
@@ -111,10 +129,12 @@ pub(in crate::gateway) fn check_metadata(metadata: &Map<String, Value>) -> Resul
     Err(DialectError::invalid("metadata", words).into())
 }
 
-fn is_newest_first(context: &RequestContext) -> Result<bool, Error> {
+/// Whether the newest entries come first; none if the query does not say.
+fn order(context: &RequestContext) -> Result<Option<bool>, Error> {
     match context.query("order").as_deref() {
-        None | Some("asc") => Ok(false),
-        Some("desc") => Ok(true),
+        None => Ok(None),
+        Some("asc") => Ok(Some(false)),
+        Some("desc") => Ok(Some(true)),
         Some(_) => Err(Error::invalid("order", "must be asc or desc")),
     }
 }

@@ -52,7 +52,7 @@ fn of_openai() -> Vec<Operation> {
         Vendors(json!({ "object": "list", "data": [], "first_id": null, "last_id": null, "has_more": false }))
     };
     vec![
-        paged(Operation::new("GET /v1/chat/completions", "gateway.stored", "List stored completions (OpenAI)"))
+        paged(Operation::new("GET /v1/chat/completions", "gateway.stored", "List stored completions (OpenAI)"), "asc")
             .about("The completions of requests with `store: true`. Each is stored for 30 days after its last change. \
                     `metadata[key]=value` lists only those with this metadata.")
             .query("model", "Only completions of this model.", json_schema!({ "type": "string" }))
@@ -70,7 +70,7 @@ fn of_openai() -> Vec<Operation> {
             .answers(DocumentedResponse::new(200, "The changed completion.").json(completion())),
         one("DELETE /v1/chat/completions/{id}", "gateway.delete-stored", "Delete a stored completion (OpenAI)")
             .answers(DocumentedResponse::new(200, "The completion is deleted.").json(Vendors(json!({ "object": "chat.completion.deleted", "id": ID, "deleted": true })))),
-        paged(one("GET /v1/chat/completions/{id}/messages", "gateway.stored-messages", "List the messages before a stored completion (OpenAI)"))
+        paged(one("GET /v1/chat/completions/{id}/messages", "gateway.stored-messages", "List the messages before a stored completion (OpenAI)"), "asc")
             .answers(DocumentedResponse::new(200, "A page.").json(list())),
     ]
 }
@@ -173,7 +173,7 @@ fn one(route: &'static str, id: &'static str, summary: &'static str) -> Operatio
         .fails(Error::NotFound(Resource::Path))
 }
 
-fn paged(operation: Operation) -> Operation {
+pub(in crate::gateway) fn paged(operation: Operation, order: &str) -> Operation {
     operation
         .query("after", "The id of the last entry of the page before.", json_schema!({ "type": "string" }))
         .query(
@@ -184,7 +184,7 @@ fn paged(operation: Operation) -> Operation {
         .query(
             "order",
             "The order by time of creation.",
-            json_schema!({ "enum": ["asc", "desc"], "default": "asc" }),
+            json_schema!({ "enum": ["asc", "desc"], "default": order }),
         )
 }
 

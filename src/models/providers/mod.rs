@@ -114,7 +114,7 @@ impl Provider {
     }
 
     /// The dialect for a client's request: the client's own if the provider speaks it.
-    pub(super) fn dialect_for(&self, client: Dialect) -> Dialect {
+    pub(crate) fn dialect_for(&self, client: Dialect) -> Dialect {
         let same = self.speaks.iter().find(|dialect| **dialect == client);
         same.or(self.speaks.first()).copied().unwrap_or(Dialect::Chat)
     }

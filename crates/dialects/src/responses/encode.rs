@@ -18,11 +18,16 @@ pub(crate) struct Encoder {
     model: String,
     echo: Vec<(String, Json)>,
     seal: Option<Rc<dyn Seal>>,
+    /// The client has asked for the sealed thoughts.
+    shows_sealed: bool,
     has_started: bool,
     sequence: u64,
     /// The completed items.
     output: Vec<String>,
     item: Option<Item>,
+    /// A thought that has ended. Its encrypted form may follow, and belongs to
+    /// the same item.
+    thought: Option<Thought>,
     stop: Stop,
     usage: Option<Usage>,
 }
@@ -32,7 +37,14 @@ pub(crate) struct Encoder {
 enum Item {
     Message { id: String, done: Vec<String>, part: Option<ContentPart> },
     Call { id: String, part: u32, call: CallStart<'static>, arguments: String },
-    Reasoning { id: String, part: u32, text: String, signature: String },
+    Reasoning { part: u32, thought: Thought },
+}
+
+#[derive(Debug)]
+struct Thought {
+    id: String,
+    text: String,
+    signature: String,
 }
 
 #[derive(Debug)]
@@ -50,11 +62,13 @@ impl Encoder {
             created: reply.created,
             model: reply.model.clone(),
             echo: reply.echo.clone(),
-            seal: reply.seal.clone().filter(|_| reply.include_encrypted_reasoning),
+            seal: reply.seal.clone(),
+            shows_sealed: reply.include_encrypted_reasoning,
             has_started: false,
             sequence: 0,
             output: Vec::new(),
             item: None,
+            thought: None,
             stop: Stop::default(),
             usage: None,
         }
@@ -63,6 +77,16 @@ impl Encoder {
     pub(crate) fn event(&mut self, event: Event<'_>, out: &mut String) {
         if !self.has_started {
             self.start(out);
+        }
+        if let Some(thought) = self.thought.take() {
+            let sealed = match &event {
+                Event::PartStart { kind: PartKind::Sealed(sealed), .. } => Some(sealed),
+                _ => None,
+            };
+            let is_merged = self.reasoning_done(thought, sealed, out);
+            if is_merged {
+                return;
+            }
         }
         match event {
             Event::Start { .. } | Event::Working => {}
@@ -144,7 +168,8 @@ impl Encoder {
                     o.put("summary_index", 0);
                     o.object("part", |o| summary_part("", o));
                 });
-                self.item = Some(Item::Reasoning { id, part, text: String::new(), signature: String::new() });
+                let thought = Thought { id, text: String::new(), signature: String::new() };
+                self.item = Some(Item::Reasoning { part, thought });
             }
             PartKind::Sealed(thinking) => self.sealed(&thinking, out),
             PartKind::ToolCall(call) => {
@@ -194,9 +219,9 @@ impl Encoder {
                 };
                 (name, id.as_str(), None)
             }
-            Some(Item::Reasoning { id, part: open, text, .. }) if *open == part => {
-                text.push_str(delta);
-                ("response.reasoning_summary_text.delta", id.as_str(), Some(("summary_index", 0)))
+            Some(Item::Reasoning { part: open, thought }) if *open == part => {
+                thought.text.push_str(delta);
+                ("response.reasoning_summary_text.delta", thought.id.as_str(), Some(("summary_index", 0)))
             }
             _ => return,
         };
@@ -220,10 +245,10 @@ impl Encoder {
     }
 
     fn sign(&mut self, part: u32, signed: &str) {
-        if let Some(Item::Reasoning { part: open, signature, .. }) = &mut self.item
+        if let Some(Item::Reasoning { part: open, thought }) = &mut self.item
             && *open == part
         {
-            signed.clone_into(signature);
+            signed.clone_into(&mut thought.signature);
         }
     }
 
@@ -254,8 +279,9 @@ impl Encoder {
             Some(Item::Call { id, part: open, call, arguments }) if open == part => {
                 self.call_done(&id, &call, &arguments, out);
             }
-            Some(Item::Reasoning { id, part: open, text, signature }) if open == part => {
-                self.reasoning_done(&id, &text, &signature, out);
+            Some(Item::Reasoning { part: open, thought }) if open == part => {
+                self.summary_done(&thought, out);
+                self.thought = Some(thought);
             }
             other => self.item = other,
         }
@@ -303,8 +329,8 @@ impl Encoder {
         self.item_done(call_item(id, call, arguments, "completed"), out);
     }
 
-    fn reasoning_done(&mut self, id: &str, text: &str, signature: &str, out: &mut String) {
-        let index = self.output_index();
+    fn summary_done(&mut self, thought: &Thought, out: &mut String) {
+        let (index, Thought { id, text, .. }) = (self.output_index(), thought);
         self.frame("response.reasoning_summary_text.done", out, |o| {
             place(id, index, o);
             o.put("summary_index", 0);
@@ -315,20 +341,38 @@ impl Encoder {
             o.put("summary_index", 0);
             o.object("part", |o| summary_part(text, o));
         });
-        let signed = Thinking::Signed { text: text.to_owned(), signature: signature.to_owned() };
-        let seal = self.seal.as_ref().filter(|_| !signature.is_empty());
-        let sealed = seal.map(|seal| seal.seal(&pack(&signed)));
-        self.item_done(reasoning_item(id, Some(text), sealed.as_deref()), out);
     }
 
-    /// A separate item, for clients that asked for encrypted reasoning.
+    /// Ends the item of a thought. Returns whether `next` is the same thought in
+    /// its encrypted form, which becomes the item's own.
+    fn reasoning_done(&mut self, thought: Thought, next: Option<&Thinking>, out: &mut String) -> bool {
+        let Thought { id, text, signature } = thought;
+        let is_same = matches!(next, Some(Thinking::Encrypted { summary, .. }) if summary.concat() == text);
+        let sealed = match next.filter(|_| is_same) {
+            Some(encrypted) => self.seal(encrypted),
+            None if signature.is_empty() => None,
+            None => self.seal(&Thinking::Signed { text: text.clone(), signature }),
+        };
+        self.item_done(reasoning_item(&id, Some(&text), self.shown(sealed.as_deref())), out);
+        is_same
+    }
+
+    fn seal(&self, thinking: &Thinking) -> Option<String> {
+        self.seal.as_ref().map(|seal| seal.seal(&pack(thinking)))
+    }
+
+    fn shown<'s>(&self, sealed: Option<&'s str>) -> Option<&'s str> {
+        sealed.filter(|_| self.shows_sealed)
+    }
+
+    /// An item of its own. Without its content it is there as well, so that
+    /// items have the same ids in what the client sees and in what is stored.
     fn sealed(&mut self, thinking: &Thinking, out: &mut String) {
-        let Some(seal) = self.seal.clone() else { return };
+        let Some(content) = self.seal(thinking) else { return };
         self.close_message(out);
         let id = self.item_id("rs");
-        let content = seal.seal(&pack(thinking));
         self.add_item(&reasoning_item(&id, None, None), out);
-        self.item_done(reasoning_item(&id, None, Some(&content)), out);
+        self.item_done(reasoning_item(&id, None, self.shown(Some(&content))), out);
     }
 
     fn close_message(&mut self, out: &mut String) {
@@ -400,7 +444,8 @@ impl Encoder {
             ("parallel_tool_calls", "true"),
             ("previous_response_id", "null"),
             ("reasoning", "{\"effort\":null,\"summary\":null}"),
-            ("store", "false"),
+            // An answer is stored unless the request says otherwise.
+            ("store", "true"),
             ("temperature", "null"),
             ("text", "{\"format\":{\"type\":\"text\"}}"),
             ("tool_choice", "\"auto\""),

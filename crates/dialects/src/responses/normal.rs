@@ -1,11 +1,17 @@
 //! Passes an upstream's events on to a client of the same dialect: only events
 //! that the SDKs know, numbered without gaps, and never a completion for a
-//! stream that broke off.
+//! stream that broke off. The response has the id under which it is stored here.
+
+use std::borrow::Cow;
 
 use crate::{
     Error, Event, Json, Reply,
     json::Raw,
-    responses::{decode::Decoder, encode::Encoder},
+    responses::{
+        decode::Decoder,
+        encode::Encoder,
+        native::{adopted, without_thoughts},
+    },
     sse::Frame,
     write,
 };
@@ -17,12 +23,12 @@ pub(crate) struct Normalizer {
     /// The response from the first event, for an end event that the upstream
     /// does not send.
     response: Option<Json>,
-    fallback: Encoder,
+    reply: Reply,
 }
 
 impl Normalizer {
     pub(crate) fn new(reply: &Reply) -> Self {
-        Self { decoder: Decoder::default(), sequence: 0, response: None, fallback: Encoder::new(reply) }
+        Self { decoder: Decoder::default(), sequence: 0, response: None, reply: reply.clone() }
     }
 
     pub(crate) fn frame(&mut self, frame: Frame<'_>, out: &mut String, sink: &mut dyn FnMut(&Event<'_>)) {
@@ -35,25 +41,49 @@ impl Normalizer {
             return self.write_failure(&error, out);
         }
         let Some(raw) = raw.filter(|_| is_known(&kind)) else { return };
-        if kind == "response.created" {
-            self.response = raw.get("response").map(Json::from);
-        }
         out.push_str("event: ");
         out.push_str(&kind);
         out.push_str("\ndata: ");
-        if raw.get_u64("sequence_number") == Some(self.sequence) {
-            out.push_str(raw.text());
-        } else {
-            self.renumbered(raw, out);
+        match self.adopted(&kind, raw) {
+            None if raw.get_u64("sequence_number") == Some(self.sequence) => out.push_str(raw.text()),
+            None => self.renumbered(raw, None, out),
+            Some((member, json)) => self.renumbered(raw, Some((member, &json)), out),
         }
         out.push_str("\n\n");
         self.sequence = self.sequence.saturating_add(1);
     }
 
-    fn renumbered(&self, raw: Raw<'_>, out: &mut String) {
+    /// The member of an event that the client gets in another form. Events
+    /// of mere pieces have none, and pass as they are.
+    fn adopted<'r>(&mut self, kind: &str, raw: Raw<'r>) -> Option<(&'static str, Cow<'r, str>)> {
+        match kind {
+            "response.output_item.added" | "response.output_item.done" => {
+                let item = raw.get("item").filter(|_| !self.reply.include_encrypted_reasoning)?;
+                Some(("item", without_thoughts(item)))
+            }
+            "response.created"
+            | "response.in_progress"
+            | "response.queued"
+            | "response.completed"
+            | "response.incomplete"
+            | "response.failed" => {
+                let response = adopted(raw.get("response")?, &self.reply);
+                if kind == "response.created" {
+                    self.response = Json::parse(&response);
+                }
+                Some(("response", Cow::Owned(response)))
+            }
+            _ => None,
+        }
+    }
+
+    fn renumbered(&self, raw: Raw<'_>, change: Option<(&str, &str)>, out: &mut String) {
         write::object_into(out, |o| {
             for (name, value) in raw.members().filter(|(name, _)| name != "sequence_number") {
-                o.raw(&name, value.text());
+                match change {
+                    Some((changed, json)) if changed == name => o.raw(&name, json),
+                    _ => o.raw(&name, value.text()),
+                }
             }
             o.put("sequence_number", self.sequence);
         });
@@ -75,7 +105,7 @@ impl Normalizer {
     /// one if none has begun.
     fn write_failure(&mut self, error: &Error, out: &mut String) {
         let Some(response) = &self.response else {
-            return self.fallback.event(Event::Error(error.clone()), out);
+            return Encoder::new(&self.reply).event(Event::Error(error.clone()), out);
         };
         out.push_str("event: response.failed\ndata: ");
         write::object_into(out, |o| {

@@ -13,6 +13,7 @@ use crate::{
         Content, Document, Format, Image, MediaSource, Message, Part, Reasoning, Request, Role, Text,
         Thinking, Tool, ToolCall, ToolChoice, ToolKind, ToolResult,
     },
+    responses::native::{ENCRYPTED, reference},
 };
 
 const KNOWN: &[&str] = &[
@@ -79,10 +80,9 @@ pub struct References {
 pub fn references(bytes: &[u8]) -> Result<References, Error> {
     let f = Fields::of(body(bytes)?, At::ROOT)?;
     let items = f.get("input").into_iter().flat_map(Raw::items);
-    let references = items.filter(|item| item.get_str("type").is_some_and(|kind| kind == "item_reference"));
     Ok(References {
         previous_response_id: f.string("previous_response_id")?,
-        items: references.filter_map(|item| Some(item.get_str("id")?.into_owned())).collect(),
+        items: items.filter_map(|item| Some(reference(item)?.into_owned())).collect(),
     })
 }
 
@@ -136,7 +136,7 @@ fn settings(f: &Fields<'_, '_>, request: &mut Request) -> Result<(), Error> {
     }
     let include = f.array("include")?.unwrap_or_default();
     request.include_encrypted_reasoning =
-        include.iter().any(|raw| raw.as_str().is_some_and(|name| name == "reasoning.encrypted_content"));
+        include.iter().any(|raw| raw.as_str().is_some_and(|name| name == ENCRYPTED));
     request.metadata = f.object("metadata")?;
     request.user = f.string("safety_identifier")?.or(f.string("user")?);
     request.prompt_cache_key = f.string("prompt_cache_key")?;
@@ -404,10 +404,17 @@ fn file(f: &Fields<'_, '_>) -> Result<Document, Error> {
 }
 
 /// Thoughts that the client sends back: another provider's, sealed by the
-/// gateway, or OpenAI's own. Without encrypted content there is nothing to
-/// restore.
+/// gateway, or OpenAI's own. Without encrypted content they are those that are
+/// stored under this id, or there is nothing to restore.
 fn reasoning(f: &Fields<'_, '_>, inbound: &InboundContext<'_>) -> Result<Option<Thinking>, Error> {
-    let Some(content) = f.string("encrypted_content")? else { return Ok(None) };
+    let Some(content) = f.string("encrypted_content")? else {
+        let stored = f.str("id")?.and_then(|id| inbound.item?(&id));
+        let content = |json: &Json| json.raw().get("encrypted_content").is_some();
+        return match stored.filter(content) {
+            Some(stored) => reasoning(&Fields::of(stored.raw(), *f.at())?, inbound),
+            None => Ok(None),
+        };
+    };
     if let Some(ours) = inbound.seal.and_then(|seal| unpack(&seal.open(&content)?)) {
         return Ok(Some(ours));
     }

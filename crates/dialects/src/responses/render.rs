@@ -8,6 +8,7 @@ use crate::{
         Content, Document, Format, Image, MediaSource, Message, Part, Request, Role, Thinking, Tool,
         ToolChoice, ToolKind,
     },
+    responses::native::{ENCRYPTED, encrypted},
     target::OPENAI_NAME,
     write::{self, Array, Object},
 };
@@ -65,7 +66,7 @@ fn members(out: &mut OutboundRequest<'_>, input: &str, o: &mut Object<'_>) -> Re
     // The gateway stores responses itself.
     o.put("store", false);
     if out.target.can.reasoning {
-        o.array("include", |a| a.str("reasoning.encrypted_content"));
+        o.array("include", |a| a.str(ENCRYPTED));
     }
     if request.stream || out.target.stream {
         o.put("stream", true);
@@ -381,20 +382,9 @@ fn other_item(
             });
             return written;
         }
-        Content::Thinking(Thinking::Encrypted { id, summary, content }) if out.target.keeps_thoughts => a
-            .object(|o| {
-                o.str("type", "reasoning");
-                o.str("id", id);
-                o.array("summary", |a| {
-                    for text in summary {
-                        a.object(|o| {
-                            o.str("type", "summary_text");
-                            o.str("text", text);
-                        });
-                    }
-                });
-                o.str("encrypted_content", content);
-            }),
+        Content::Thinking(Thinking::Encrypted { id, summary, content }) if out.target.keeps_thoughts => {
+            a.object(|o| encrypted(id, summary, content, o));
+        }
         Content::Thinking(Thinking::Plain(_)) => {}
         Content::Thinking(_) => out.warn("messages: signed thoughts left out, they are another provider's"),
         Content::Foreign { dialect: Dialect::Responses, json, .. } => a.raw(json.as_str()),

@@ -1,6 +1,6 @@
 //! Whole responses: parses an upstream's and renders a client's.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, rc::Rc};
 
 use crate::{
     Error, Json, Reply, Response,
@@ -9,7 +9,7 @@ use crate::{
     json::Raw,
     request::{Content, Part, Text, Thinking, ToolCall},
     response::Choice,
-    responses::{decode::stop, encode::Encoder},
+    responses::{decode::stop, encode::Encoder, native::adopted},
     usage,
 };
 
@@ -34,6 +34,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<Response, Error> {
         choices: vec![Choice { parts, stop: stop(raw, has_called), logprobs: None }],
         usage: raw.get("usage").and_then(usage::of_openai),
         service_tier: text("service_tier"),
+        native: Some(Rc::new(raw.into())),
         ..Response::default()
     })
 }
@@ -80,6 +81,14 @@ fn content(part: Raw<'_>) -> Option<Content> {
         "refusal" => Some(Content::Refusal(part.get_str("refusal")?.into_owned())),
         _ => None,
     }
+}
+
+/// The upstream's own response, if the client can have it: with all of its items.
+pub(crate) fn native(response: &Response, reply: &Reply) -> Option<String> {
+    let raw = response.native.as_ref()?.raw();
+    // Some servers leave the items out at the end of a stream.
+    let has_items = raw.get("output")?.items().next().is_some();
+    (has_items && !reply.has_other_names()).then(|| adopted(raw, reply))
 }
 
 /// Renders the same items that a stream would have had.

@@ -680,3 +680,44 @@ fn anthropics_beta_output_format_is_the_format() {
     body["output_format"] = json!({ "type": "json_schema" });
     assert_eq!(parse(Dialect::Messages, &body).unwrap_err().param.as_deref(), Some("output_format.schema"));
 }
+
+/// Thoughts of an upstream of this dialect, and those of others, which it does not get.
+#[test]
+fn items_pass_to_their_own_dialect_as_they_are_but_for_what_only_the_gateway_knows() {
+    let items = |input: &Value, inbound: &InboundContext<'_>| {
+        let body = json!({ "model": "m", "input": input }).to_string();
+        let items = crate::Items::of(body.as_bytes(), inbound).unwrap();
+        let input = items.input.map(|input| serde_json::from_str::<Value>(&input).unwrap());
+        (items.all.len(), input)
+    };
+    let stored = |id: &str| {
+        let thought = json!({ "type": "reasoning", "id": id, "summary": [], "encrypted_content": "gAAAA" });
+        (id == "rs_1").then(|| Json::parse(&thought.to_string()).unwrap())
+    };
+    let inbound = InboundContext { item: Some(&stored), ..inbound() };
+    let thought = |id: &str, content: Option<&str>| match content {
+        Some(content) => {
+            json!({ "type": "reasoning", "id": id, "summary": [], "encrypted_content": content })
+        }
+        None => json!({ "type": "reasoning", "id": id, "summary": [] }),
+    };
+    assert_eq!(items(&json!("Hi"), &inbound), (1, None));
+    assert_eq!(items(&json!([thought("rs_0", Some("gAAAA"))]), &inbound), (1, None));
+    let plain = json!([{ "type": "reasoning", "id": "rs_9", "summary": [], "content": [{ "type": "reasoning_text", "text": "hm" }] }]);
+    assert_eq!(items(&plain, &inbound), (1, None), "a thought in plain text");
+    let ours = r#"sealed:{"id":"rs_up","summary":[],"encrypted":"c"}"#;
+    assert_eq!(
+        items(&json!([thought("rs_7", Some(ours))]), &inbound).1,
+        Some(json!([thought("rs_up", Some("c"))]))
+    );
+    let claudes = r#"sealed:{"text":"hm","signature":"sig"}"#;
+    assert_eq!(items(&json!([thought("rs_7", Some(claudes))]), &inbound), (1, Some(json!([]))));
+    assert_eq!(items(&json!([thought("rs_8", None)]), &inbound).1, Some(json!([])));
+    for known in [thought("rs_1", None), json!({ "type": "item_reference", "id": "rs_1" })] {
+        assert_eq!(items(&json!([known]), &inbound).1, Some(json!([thought("rs_1", Some("gAAAA"))])));
+    }
+    let previous = [Json::parse(r#"{"role":"user","content":"Before"}"#).unwrap()];
+    let (count, input) = items(&json!("Hi"), &InboundContext { previous: &previous, ..inbound });
+    let message = json!({ "type": "message", "role": "user", "content": "Hi" });
+    assert_eq!((count, input), (2, Some(json!([{ "role": "user", "content": "Before" }, message]))));
+}

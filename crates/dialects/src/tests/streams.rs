@@ -560,3 +560,55 @@ fn a_response_that_the_gateway_ends_is_an_error_in_the_clients_dialect() {
         }
     }
 }
+
+/// What an upstream of the Responses dialect may answer, with an item that no other dialect knows.
+fn native_response() -> Value {
+    let text = json!({ "type": "output_text", "text": "那个🚀", "annotations": [{ "type": "url_citation", "start_index": 0, "end_index": 1, "url": "https://e.example", "title": "E" }], "logprobs": [] });
+    json!({ "id": "resp_up", "object": "response", "created_at": 5, "status": "completed", "model": "up", "store": false, "service_tier": "flex", "output": [
+        { "id": "rs_up", "type": "reasoning", "summary": [{ "type": "summary_text", "text": "hm" }], "encrypted_content": "gAAAA" },
+        { "id": "ws_up", "type": "web_search_call", "status": "completed", "action": { "type": "search", "query": "q" } },
+        { "id": "fc_up", "type": "function_call", "status": "completed", "call_id": "a", "name": "f", "arguments": "{\"x\":[1]}" },
+        { "id": "ctc_up", "type": "custom_tool_call", "status": "completed", "call_id": "b", "name": "g", "input": "raw" },
+        { "id": "msg_up", "type": "message", "status": "completed", "role": "assistant", "phase": "final_answer", "content": [text, { "type": "refusal", "refusal": "no" }] }
+    ], "usage": { "input_tokens": 1, "output_tokens": 2, "total_tokens": 3 } })
+}
+
+#[test]
+fn a_response_of_the_clients_dialect_keeps_all_of_its_items_whole_and_as_a_stream() {
+    let upstream = native_response();
+    let response = Dialect::Responses.parse_response(upstream.to_string().as_bytes()).unwrap();
+    let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    let whole = read(&Dialect::Responses.render_response(&response, &reply()));
+    assert_eq!((&whole["output"], &whole["service_tier"]), (&upstream["output"], &json!("flex")));
+    assert_eq!((&whole["id"], &whole["store"]), (&json!("resp_1"), &json!(true)));
+
+    let stream = stream_of(&response, Dialect::Responses, &reply());
+    let view = client_view(Dialect::Responses, stream.as_bytes());
+    assert_eq!((view.text.as_str(), view.thinking.as_str(), view.calls.len()), ("那个🚀", "hm", 1));
+    let mut reader = Reader::new(Dialect::Responses);
+    reader.push(stream.as_bytes());
+    let again = reader.finish().unwrap();
+    assert_eq!(read(again.native.unwrap().as_str()), whole);
+
+    let events = |text: &str| -> Vec<Value> {
+        text.lines().filter_map(|line| line.strip_prefix("data: ")).map(read).collect()
+    };
+    let (out, _) = carried(Dialect::Responses, Dialect::Responses, stream.as_bytes(), 7, &reply());
+    assert_eq!(events(std::str::from_utf8(&out).unwrap()), events(&stream));
+    let unasked = Reply { include_encrypted_reasoning: false, ..reply() };
+    let (out, _) = carried(Dialect::Responses, Dialect::Responses, stream.as_bytes(), 7, &unasked);
+    assert!(!String::from_utf8(out).unwrap().contains("encrypted_content"));
+}
+
+#[test]
+fn a_thought_and_its_encrypted_form_are_one_item_of_a_response() {
+    let response = Dialect::Responses.parse_response(native_response().to_string().as_bytes()).unwrap();
+    let translated = crate::Response { native: None, ..response };
+    let whole: Value =
+        serde_json::from_str(&Dialect::Responses.render_response(&translated, &reply())).unwrap();
+    let thoughts: Vec<&Value> =
+        whole["output"].as_array().unwrap().iter().filter(|item| item["type"] == "reasoning").collect();
+    assert_eq!(thoughts.len(), 1, "{whole}");
+    assert_eq!(thoughts[0]["summary"][0]["text"], "hm");
+    assert!(thoughts[0]["encrypted_content"].as_str().unwrap().contains("gAAAA"));
+}

@@ -17,7 +17,7 @@ const model = (id, capabilities = ["images"]) => ({ id, context: 200_000, max_ou
 const RIVAL = { name: "rival", base_url: `${rival.url}/v1`, key: rival.key, dialect: "openai", models: [model("reads"), model("blind", []), { ...model("free"), input: null, output: null }] };
 const hatch = await startWorker({
   ...production(stack), SEALING_KEY: "0f".repeat(32), CLAUDE_API_KEY: claude.key, CLAUDE_BASE_URL: claude.url,
-  OPENAI_BASE_URL: `${gpt.url}/v1`, PROVIDERS: JSON.stringify([RIVAL]), UPSTREAM_IDLE_TIMEOUT_MS: "900",
+  OPENAI_BASE_URL: `${gpt.url}/v1`, PROVIDERS: JSON.stringify([RIVAL]), UPSTREAM_IDLE_TIMEOUT_MS: "900", DAILY_CHAT_LIMIT: "1000", DAILY_BUDGET_MICRO_USD: "100000000",
 });
 const { signIn, newKey } = people(hatch, stack);
 const ada = await signIn();
@@ -137,4 +137,42 @@ test("under a budget no model without a price answers", async () => {
   await problem(await send(bound, id, "Hi", { model: "rival/free" }), 502, "upstream_rejected");
   rival.setAnswer({ content: "Hello.", usage: { prompt_tokens: 500, completion_tokens: 10, total_tokens: 510 } });
   assert.equal(saved((await chat(bound, id, "Hi", { model: "rival/reads" })).events).costMicroUsd, 600);
+});
+
+const chunk = (delta, finish_reason = null) => `data: ${JSON.stringify({ id: "c", created: 1, model: "reads", object: "chat.completion.chunk", choices: [{ index: 0, delta, finish_reason }] })}\n\n`;
+const THOUGHT = "Let me think about it. ".repeat(40);
+
+test("the thoughts of another model are shown as they come, and a broken answer of thoughts alone is paid", async () => {
+  const id = await newProject(adas);
+  rival.setFault({ raw: [chunk({ role: "assistant", content: "" }), chunk({ reasoning_content: THOUGHT }), chunk({ content: "Done." }), chunk({}, "stop"), "data: [DONE]\n\n"] });
+  const { events } = await chat(adas, id, "Think", { model: "rival/reads" });
+  assert.equal(events.map(({ data }) => data?.delta?.thinking ?? "").join(""), THOUGHT);
+  assert.deepEqual([textOf(events), (await messages(adas, id)).at(-1).content], ["Done.", "Done."]);
+  const before = await counted();
+  rival.setFault({ raw: [chunk({ role: "assistant", content: "" }), chunk({ reasoning_content: THOUGHT })] });
+  const { events: cut } = await chat(adas, id, "Think again", { model: "rival/reads" });
+  assert.equal(cut.at(-1).event, "error");
+  assert.match(cut.at(-1).data.error.message, /was cut off/);
+  // The message stays counted, and its thoughts are in the budget.
+  const after = await counted();
+  assert.equal(after.messages, before.messages + 1);
+  assert.ok(after.spent - before.spent >= (THOUGHT.length / 4) * 10, JSON.stringify([before, after]));
+});
+
+/** What is counted of today. */
+async function counted() {
+  const rows = await hatch.sql("SELECT name, used FROM daily_counters WHERE user_id = ?", ada.userId);
+  const of = (name) => rows.find((row) => row.name === name)?.used ?? 0;
+  return { messages: of("chat-day"), spent: of("budget-day") };
+}
+
+test("the provider's words in the middle of an answer are not the client's", async () => {
+  const secret = "Account org-secret is not active";
+  const id = await newProject(adas);
+  for (const query of ["?format=events", ""]) {
+    rival.setFault({ raw: [chunk({ role: "assistant", content: "Hello" }), `data: ${JSON.stringify({ error: { message: secret, type: "server_error" } })}\n\n`] });
+    const { events, bytes } = await chat(adas, id, `Hi ${query}`, { model: "rival/reads", query });
+    assert.equal(textOf(events), "Hello");
+    assert.deepEqual([named(events, "error").length, bytes.includes(secret)], [1, false]);
+  }
 });

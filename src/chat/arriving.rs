@@ -63,16 +63,25 @@ impl Arriving {
         self.read += bytes.len();
     }
 
-    /// Returns the translated events that the client does not have yet.
+    /// Returns the translated events that the client does not have yet. An error is not among them: it has the
+    /// provider's words, and the client gets ours.
     pub(super) fn pass_events_on(&mut self) -> Vec<u8> {
-        self.translation
-            .as_mut()
-            .map(|translation| std::mem::take(&mut translation.events))
-            .unwrap_or_default()
+        let Some(translation) = &mut self.translation else { return Vec::new() };
+        let mut events = std::mem::take(&mut translation.events);
+        if self.message.error.is_some() {
+            let mark = b"event: error\n";
+            let at = events.windows(mark.len()).rposition(|window| window == mark);
+            events.truncate(at.unwrap_or(events.len()));
+        }
+        events
     }
 
     /// Returns the text that the client does not have yet.
     pub(super) fn pass_on(&mut self) -> &str {
+        if let Some(translation) = &mut self.translation {
+            // Its client reads the text alone.
+            translation.events.clear();
+        }
         let from = std::mem::replace(&mut self.passed_on, self.message.text.len());
         self.message.text.get(from..).unwrap_or_default()
     }
@@ -104,10 +113,15 @@ impl Arriving {
     pub(super) fn finish(&mut self, received: &[u8], has_ended: bool) {
         self.read(received.get(self.read..).unwrap_or_default());
         let Self { translation: Some(translation), decoder, message, .. } = self else { return };
-        // A cut stream gets its error from the chat.
         if has_ended && !translation.stream.is_over() {
+            let from = translation.events.len();
             let events = translation.append(Stream::finish);
             decoder.push(events, |data| message.observe(data));
+            if !translation.stream.meter().is_complete {
+                // It was cut, which is no error of the model's.
+                message.error = None;
+                translation.events.truncate(from);
+            }
         }
     }
 

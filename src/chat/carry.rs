@@ -77,7 +77,6 @@ pub(super) async fn carry(
     };
     let Outcome { received, end, client } = source.pump(client, rewrite, deadlines, checkpoint).await;
     let mut arriving = arriving.take();
-    let has_failed = arriving.message().error.is_some();
     arriving.finish(&received, end == End::Closed);
     let last_events = arriving.pass_events_on();
     let mut message = arriving.into_message();
@@ -96,17 +95,13 @@ pub(super) async fn carry(
         }));
     }
     let Some(client) = client else { return };
-    // A client of Claude's events has got the model's own `error` event already.
-    let has_sent_error = match is_translated {
-        true => has_failed,
-        false => sse::has_event(&received, "error"),
-    };
+    // A client of Claude's own events has got its `error` event already.
+    let has_sent_error = format == ChatFormat::Events && !is_translated && sse::has_event(&received, "error");
     let events = match message.error {
-        Some(_) if format == ChatFormat::Events && has_sent_error => Vec::new(),
+        Some(_) if has_sent_error => Vec::new(),
         _ => final_events(&turn, &message, turn.cost(&message), end, format, saved),
     };
-    // What a translation adds at the end of a stream is an error of its own if the stream was cut.
-    if format == ChatFormat::Events && message.is_complete() {
+    if format == ChatFormat::Events {
         let _ = client.write(&last_events).await;
     }
     for event in events {
@@ -129,19 +124,22 @@ fn translated(arriving: Rc<RefCell<Arriving>>) -> Rewrite {
     Box::new(move |bytes: &[u8], writes: &mut VecDeque<Vec<u8>>| {
         let mut arriving = arriving.borrow_mut();
         arriving.read(bytes);
-        writes.push_back(arriving.pass_events_on());
+        let events = arriving.pass_events_on();
+        if !events.is_empty() {
+            writes.push_back(events);
+        }
     })
 }
 
 /// Books the real cost of the answer, and returns to the user's quotas the rest
-/// of what was reserved, and the message itself if no text came. If the Worker
+/// of what was reserved, and the message itself if nothing came. If the Worker
 /// is killed before this, the sweep returns what no checkpoint has booked.
 async fn reconcile(turn: &ChatTurn, message: &Message, database: &Database) {
     let booked =
         turn.reserved.as_ref().map(|reserved| reserved.reconcile(turn.cost(message).unwrap_or_default()));
     match booked.transpose() {
         Ok(booked) => {
-            let unanswered = turn.counted.iter().filter(|_| message.text.is_empty()).map(Taken::refund);
+            let unanswered = turn.counted.iter().filter(|_| message.is_empty()).map(Taken::refund);
             refund(booked.into_iter().flatten().chain(unanswered).collect(), database).await;
         }
         Err(error) => log::failure("chat.give_back", &error),

@@ -1,7 +1,9 @@
 //! Chooses the model of a turn, reserves its cost and asks it.
 
+use std::rc::Rc;
+
 use hatch_dialects::{
-    Class, Dialect, Reply, Request, Stream,
+    Class, Dialect, Reply, Request, Seal, Stream,
     request::{Content, Image as Picture, MediaSource, Message, Part, Role},
     stream_of,
 };
@@ -270,7 +272,10 @@ impl Choice {
             request: &request,
             body: None,
             client: Dialect::Messages,
-            reply: Reply::new(&request, turn_id.replace('-', ""), seconds),
+            reply: Reply {
+                seal: Some(Rc::new(Unsigned)),
+                ..Reply::new(&request, turn_id.replace('-', ""), seconds)
+            },
             is_live: true,
             // A picture that the model does not read is an error, not left out.
             is_lenient: false,
@@ -301,6 +306,20 @@ impl Choice {
             }
         };
         Ok(Opened { source, translation, pricing: Some(pricing) })
+    }
+}
+
+/// Lets the thoughts of other models be shown like Claude's. Nobody sends them back, so they need no signature.
+#[derive(Debug)]
+struct Unsigned;
+
+impl Seal for Unsigned {
+    fn seal(&self, _: &str) -> String {
+        String::new()
+    }
+
+    fn open(&self, _: &str) -> Option<String> {
+        None
     }
 }
 
@@ -347,18 +366,20 @@ fn into_error(failed: &FailedCall, first: Option<&Candidate>) -> Error {
         Class::Invalid if failed.error.code.as_deref() == Some("unsupported_value") => {
             Error::Refused { code: "unsupported_by_model", detail: failed.error.message.clone() }
         }
-        class => with_advice(models::described(&failed.error, failed.retry_after_s, &who), class),
+        _ => with_advice(models::described(&failed.error, failed.retry_after_s, &who), &failed.error),
     }
 }
 
 /// Adds to a failure of the model what can be done about it.
-fn with_advice(error: Error, class: Class) -> Error {
+fn with_advice(error: Error, of: &hatch_dialects::Error) -> Error {
     let Error::Upstream { kind, detail, retry_after_s } = error else { return error };
     let advice = match kind {
         UpstreamKind::RateLimited => "; try again after the time in Retry-After",
-        UpstreamKind::Unauthorized if class == Class::Upstream => {
+        UpstreamKind::Unauthorized if of.class == Class::Upstream => {
             "; whoever runs this service must change it"
         }
+        // Its words say so already.
+        UpstreamKind::Unauthorized if of.code.as_deref() == Some(models::KEY_CLOSED) => "",
         UpstreamKind::Unauthorized => "; PUT /auth/credentials/{provider} changes it",
         UpstreamKind::Billing | UpstreamKind::Rejected => "",
         _ => "; try again in a moment",

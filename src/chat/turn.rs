@@ -53,7 +53,7 @@ impl ChatTurn {
     pub(super) fn cost(&self, message: &Message) -> Option<i64> {
         let Pricing { model, is_own_key, .. } = self.pricing.as_ref()?;
         // An error in place of an answer costs nothing.
-        if *is_own_key || (message.error.is_some() && message.text.is_empty()) {
+        if *is_own_key || (message.error.is_some() && message.is_empty()) {
             return Some(0);
         }
         model.cost_micro_usd(&models::counted(message, self.prompt_tokens))

@@ -35,6 +35,9 @@ pub(super) struct Checked {
     pub(super) rules: Vec<String>,
 }
 
+/// Members that are no text: a provider refuses them if they are changed.
+const OPAQUE: &[&str] = &["encrypted_content", "id", "call_id"];
+
 impl Guards {
     pub(super) fn new(policies: &[&Policy]) -> Result<Self, PolicyError> {
         let nothing = hatch_guardrails::Rules::default();
@@ -69,7 +72,7 @@ impl Guards {
         Ok(checked)
     }
 
-    /// Redacts all texts of a JSON value, as [`Self::check`] redacts a request.
+    /// Redacts all texts of a JSON value but what only providers read, as [`Self::check`] redacts a request.
     pub(super) fn redact(&self, value: &mut Value) {
         match value {
             Value::String(text) => {
@@ -78,7 +81,10 @@ impl Guards {
                 }
             }
             Value::Array(items) => items.iter_mut().for_each(|item| self.redact(item)),
-            Value::Object(members) => members.values_mut().for_each(|member| self.redact(member)),
+            Value::Object(members) => {
+                let texts = members.iter_mut().filter(|(name, _)| !OPAQUE.contains(&name.as_str()));
+                texts.for_each(|(_, member)| self.redact(member));
+            }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }

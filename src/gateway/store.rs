@@ -334,12 +334,15 @@ pub(super) fn kept_body(id: &str, user: &str, now: i64) -> Statement {
     )
 }
 
-/// The items of these ids (a JSON list) in a user's stored answers, from the newest that has them.
+/// The items of these ids (a JSON list) in a user's newest stored answers, from the newest that has them. Each answer
+/// is stored with all items before it.
 pub(super) fn kept_named(ids: &str, user: &str, now: i64) -> Statement {
     sql!(
-        "SELECT item.value AS json, max(r.expires_at) FROM model_responses r, json_each(r.items) item
-         WHERE r.user_id = ?2 AND r.expires_at > ?3
-           AND item.value ->> 'id' IN (SELECT value FROM json_each(?1)) GROUP BY item.value ->> 'id' LIMIT 500",
+        "SELECT item.value AS json, max(r.expires_at) FROM (
+           SELECT items, expires_at FROM model_responses WHERE user_id = ?2 AND expires_at > ?3
+           ORDER BY expires_at DESC LIMIT 50
+         ) r, json_each(r.items) item
+         WHERE item.value ->> 'id' IN (SELECT value FROM json_each(?1)) GROUP BY item.value ->> 'id' LIMIT 500",
         ids,
         user,
         now

@@ -61,6 +61,9 @@ impl Keeper {
     }
 
     fn statements(&self, user: &str, answer: &DialectResponse, reply: &Reply) -> Vec<Statement> {
+        if answer.native.as_ref().is_some_and(|native| native.as_str().len() > MOST_BYTES) {
+            return Vec::new();
+        }
         let body = Dialect::Responses.render_response(answer, reply);
         let whole = Dialect::Responses.render_response(answer, &with_thoughts(reply));
         let Ok(value) = serde_json::from_str::<Value>(&whole) else { return Vec::new() };
@@ -92,6 +95,9 @@ pub(super) async fn items_of(id: &str, user: &str, database: &Database) -> Resul
     Ok(items.iter().filter_map(|item| Json::parse(&item.to_string())).collect())
 }
 
+/// The most items that a request may refer to.
+const MOST_NAMED: usize = 500;
+
 /// The items of these ids.
 pub(super) async fn items_named(
     ids: &[String],
@@ -101,6 +107,7 @@ pub(super) async fn items_named(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
+    let ids = ids.get(..MOST_NAMED).unwrap_or(ids);
     let rows = database.query(store::kept_named(&json!(ids).to_string(), user, now_ms())).await?;
     let items: Vec<Value> = rows.read()?;
     let with_id = |item: Value| Some((item.get("id")?.as_str()?.to_owned(), Json::parse(&item.to_string())?));

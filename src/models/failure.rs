@@ -1,9 +1,105 @@
-//! A failure of a model, in words for the person who waits for its answer.
+//! Failures of models: what a client may know of them, and their words for a person who waits for the answer.
 
 use hatch_dialects::{Class, Error};
+use serde_json::json;
 
-use super::ask::{KEY_REFUSED, UNPAID, UNREACHABLE};
-use crate::error::{self, UpstreamKind};
+use super::keys::KEY_CLOSED;
+use crate::{
+    error::{self, UpstreamKind},
+    platform::{
+        clock::now_ms,
+        fetch::{self, Failure},
+        log,
+        pump::End,
+    },
+    redact,
+    upstream::retry::Advice,
+};
+
+/// How long to wait for an error's body, in milliseconds.
+const ERROR_BODY_MS: u64 = 90_000;
+/// The longest error body that is read. Those of real APIs are small.
+const ERROR_BODY: usize = 64 * 1024;
+
+/// Why one attempt failed, and when to try again.
+pub(super) struct AttemptError {
+    pub(super) error: Error,
+    pub(super) advice: Advice,
+}
+
+impl AttemptError {
+    /// Only the operator can repair it.
+    pub(super) fn is_for_the_operator(&self) -> bool {
+        matches!(self.error.code.as_deref(), Some(KEY_REFUSED | UNPAID))
+    }
+}
+
+impl From<Error> for AttemptError {
+    fn from(error: Error) -> Self {
+        Self { error, advice: Advice::default() }
+    }
+}
+
+/// An error response.
+pub(super) async fn read_error(answer: fetch::FetchResponse, is_callers_key: bool) -> AttemptError {
+    let status = answer.status();
+    let advice = Advice::read(|name| answer.header(name), now_ms());
+    let body = answer.text(ERROR_BODY, ERROR_BODY_MS).await.unwrap_or_default();
+    AttemptError { error: client_safe(Error::of_upstream(status, body.as_bytes()), is_callers_key), advice }
+}
+
+/// The codes of errors that only the operator can repair: the provider refuses the
+/// Worker's key, or its account cannot pay. Clients do not see its words, and it is not retried.
+const KEY_REFUSED: &str = "provider_key_refused";
+const UNPAID: &str = "provider_account_unpaid";
+
+/// The code if there is no connection to the provider, or it ends before the answer begins.
+const UNREACHABLE: &str = "provider_unreachable";
+
+/// An upstream's error as a client may see it. A client cannot repair a
+/// refusal of the Worker's own key, and the provider's text may quote the key.
+pub(super) fn client_safe(error: Error, is_callers_key: bool) -> Error {
+    match (error.class, is_callers_key) {
+        (Class::Authentication | Class::Permission, false) => {
+            Error::new(Class::Upstream, "The model's provider does not accept the key of this gateway")
+                .with_code(KEY_REFUSED)
+        }
+        (Class::Billing, false) => {
+            Error::new(Class::Upstream, "This gateway's account at the model's provider cannot pay for it")
+                .with_code(UNPAID)
+        }
+        _ => Error { message: redact::text(&error.message), ..error },
+    }
+}
+
+/// There is no response.
+pub(super) fn fetch_error(failure: &Failure) -> AttemptError {
+    match failure {
+        Failure::Timeout => Error::new(Class::Timeout, "The model's provider did not answer in time"),
+        Failure::Network(reason) => {
+            log::line(
+                &json!({ "level": "warn", "event": "models.unreachable", "detail": redact::text(reason) }),
+            );
+            Error::new(Class::Upstream, "The model's provider cannot be reached").with_code(UNREACHABLE)
+        }
+        Failure::TooLong => {
+            Error::new(Class::Upstream, "The model's provider sent a longer answer than is read")
+        }
+    }
+    .into()
+}
+
+/// A stream ended before its answer had begun.
+pub(super) fn stream_error(end: End) -> AttemptError {
+    match end {
+        End::Stalled | End::Abandoned => Error::new(Class::Timeout, "The model's provider fell silent"),
+        End::Closed | End::Cut => {
+            Error::new(Class::Upstream, "The model's answer ended before it had begun").with_code(UNREACHABLE)
+        }
+        End::TooLong => Error::new(Class::Upstream, "The model's provider sent a longer answer than is read"),
+    }
+    .into()
+}
 
 /// An error of the model `who`.
 pub(crate) fn described(error: &Error, retry_after_s: Option<i64>, who: &str) -> error::Error {
@@ -13,6 +109,10 @@ pub(crate) fn described(error: &Error, retry_after_s: Option<i64>, who: &str) ->
         Class::Timeout => (UpstreamKind::Timeout, format!("{who} did not answer in time")),
         Class::Cut => (UpstreamKind::Interrupted, format!("{who} broke off in the middle of the answer")),
         Class::Upstream => of_provider(error.code.as_deref(), who),
+        // The provider was not asked.
+        Class::Authentication if error.code.as_deref() == Some(KEY_CLOSED) => {
+            (UpstreamKind::Unauthorized, error.message.clone())
+        }
         Class::Authentication | Class::Permission | Class::Billing => {
             (UpstreamKind::Unauthorized, format!("{who} refused your own key: {}", error.message))
         }
@@ -39,4 +139,21 @@ fn of_provider(code: Option<&str>, who: &str) -> (UpstreamKind, String) {
 /// A name as it is written within a sentence: `The model` as `the model`.
 pub(crate) fn in_sentence(who: &str) -> String {
     who.strip_prefix("The ").map_or_else(|| who.to_owned(), |rest| format!("the {rest}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_of_our_own_key_does_not_reach_a_client() {
+        let refusal = Error::of_upstream(
+            401,
+            br#"{"error":{"message":"Incorrect API key provided: sk-proj-abcdefghijklmnopqrstuvwxyz"}}"#,
+        );
+        let shown = client_safe(refusal.clone(), false);
+        assert!(!shown.message.contains("sk-") && shown.class == Class::Upstream);
+        let shown = client_safe(refusal, true);
+        assert_eq!(shown.class, Class::Authentication);
+    }
 }

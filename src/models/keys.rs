@@ -92,11 +92,14 @@ impl Keys {
     }
 }
 
+/// The code of an error for a stored key that cannot be opened.
+pub(crate) const KEY_CLOSED: &str = "provider_key_closed";
+
 fn closed(provider: &str) -> Error {
     let words = format!(
         "Your key of {provider} cannot be opened any more; store it again (PUT /auth/credentials/{provider})"
     );
-    Error::new(Class::Authentication, words).with_code("provider_key_closed")
+    Error::new(Class::Authentication, words).with_code(KEY_CLOSED)
 }
 
 impl fmt::Debug for Keys {

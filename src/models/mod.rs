@@ -1,23 +1,26 @@
 //! Every model that Hatch can ask, from any provider.
 //!
-//! settings.rs and providers/ list the providers; catalogue.rs lists their
-//! models with abilities and prices (prices.rs). routing.rs turns a model name
-//! into an ordered list of candidates, and ask.rs tries them in order until one
-//! answers. health.rs remembers which ones fail. keys.rs opens the provider
-//! keys that callers bring. failure.rs says in words why there is no answer. paid.rs asks for the answers of jobs, within budgets
-//! that reservations.rs holds. limits.rs defines what an API key may ask,
-//! budgets.rs counts it, and buckets.rs sorts calls into the histograms of
-//! `GET /metrics`. web_search.rs searches the web, with a model or an engine. `hatch_dialects` defines requests and responses.
+//! settings.rs and providers/ list the providers; catalogue.rs lists their models with
+//! abilities and prices (prices.rs). routing.rs turns a model name into an ordered list of
+//! candidates. failover.rs tries them in order until one answers: ask.rs renders the request
+//! and reads the answer, outbound.rs sends it, failure.rs says why there is none, and
+//! health.rs remembers which models fail. keys.rs opens the provider keys that callers bring.
+//! paid.rs asks for the answers of jobs, within budgets that reservations.rs holds;
+//! web_search.rs searches the web, with a model or an engine. limits.rs defines what an API
+//! key may ask, budgets.rs counts it, and buckets.rs sorts calls into the histograms of `GET
+//! /metrics`. `hatch_dialects` defines requests and responses.
 
 mod ask;
 pub(crate) mod buckets;
 pub(crate) mod budgets;
 pub(crate) mod catalogue;
+mod failover;
 mod failure;
 mod health;
 mod keys;
 mod limits;
 mod model;
+mod outbound;
 mod paid;
 mod prices;
 mod providers;
@@ -28,10 +31,11 @@ mod settings;
 pub(crate) mod web_search;
 
 pub(crate) use self::{
-    ask::{AnsweredCall, FailedCall, Live, ModelResponse, PostResponse, Question, WHOLE_MS, ask, post},
+    ask::{AnsweredCall, Live, ModelResponse, PostResponse, Question, WHOLE_MS, ask, post},
     catalogue::Catalogue,
+    failover::FailedCall,
     failure::{described, in_sentence},
-    keys::{Keys, SealedKey, seal_key},
+    keys::{KEY_CLOSED, Keys, SealedKey, seal_key},
     limits::{KeyLimits, optional as optional_limits},
     model::{Above, Model, Prices},
     paid::{

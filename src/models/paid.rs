@@ -9,8 +9,9 @@ use hatch_dialects::{Dialect, Reader, Reply, Request, Response, Usage, estimate_
 use hatch_wire::anthropic::Message;
 
 use super::{
-    ask::{self, FailedCall, Live, ModelResponse, Question},
+    ask::{self, Live, ModelResponse, Question},
     catalogue::Catalogue,
+    failover::FailedCall,
     failure::described,
     keys::Keys,
     reservations::{Payer, Reservation},
@@ -132,7 +133,7 @@ pub(crate) fn default_name(
 }
 
 /// The tokens of an answer in Claude's events. Those that the provider has not counted, as in an interrupted
-/// answer, are estimated: those of the answer from its text, those of the question are `prompt_tokens`.
+/// answer, are estimated: those of the answer from its text and thoughts, those of the question are `prompt_tokens`.
 pub(crate) fn counted(message: &Message, prompt_tokens: u64) -> Usage {
     let by_provider = &message.usage;
     let mut usage = Usage {
@@ -144,7 +145,9 @@ pub(crate) fn counted(message: &Message, prompt_tokens: u64) -> Usage {
         ..Usage::default()
     };
     if !message.is_complete() || !message.has_output_count() {
-        usage.output = usage.output.max(hatch_code::tokens(&message.text));
+        // About four bytes of a thought are a token.
+        let arrived = hatch_code::tokens(&message.text).saturating_add(message.thinking_bytes / 4);
+        usage.output = usage.output.max(arrived);
     }
     if usage.prompt() == 0 {
         usage.input = prompt_tokens;
@@ -396,5 +399,13 @@ mod tests {
             let usage = counted(&answer(usage), 1_000);
             assert!(usage.input == 1_000 && usage.output > 30_000 / 5, "{usage:?}");
         }
+    }
+
+    #[test]
+    fn thoughts_without_a_word_of_the_answer_are_not_free() {
+        let thought = r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"Well, well."}}"#;
+        let message = Message::of(format!("{thought}\n\n").repeat(1_000).as_bytes());
+        assert!(message.text.is_empty() && !message.is_empty());
+        assert!(counted(&message, 10).output > 2_000);
     }
 }

@@ -6,8 +6,9 @@ use hatch_wire::anthropic::{Message, blocks};
 use serde_json::{Value, json};
 
 use super::{
-    ask::{self, FailedCall, ModelResponse, Question},
+    ask::{self, ModelResponse, Question},
     catalogue::Catalogue,
+    failover::FailedCall,
     failure::described,
     keys::Keys,
     paid::counted,

@@ -20,9 +20,9 @@ const failure = (status, message, { type = TYPES[status] ?? 'server_error', para
  * Faults beyond those of fault-server.js: `omitDone` (no `[DONE]`), `omitFinish` (the stream ends before its
  * `finish_reason`), `errorAfter` (an error as a data line after so many chunks), `badJsonAt` (this chunk is no JSON),
  * `usageOnLast` (the usage comes with the finish), `repeatRole` (every delta has role and id again), `lastWithoutUsage`,
- * `code` (of the error of `status`).
+ * `code` (of the error of `status`), `raw` (a chat's stream is these pieces).
  */
-const FAULTS = ['omitDone', 'omitFinish', 'errorAfter', 'badJsonAt', 'usageOnLast', 'repeatRole', 'lastWithoutUsage', 'code'];
+const FAULTS = ['omitDone', 'omitFinish', 'errorAfter', 'badJsonAt', 'usageOnLast', 'repeatRole', 'lastWithoutUsage', 'code', 'raw'];
 
 export async function startOpenAI({ key = KEY } = {}) {
   let answer = 'Hello.';
@@ -74,7 +74,7 @@ export async function startOpenAI({ key = KEY } = {}) {
       const message = { role: 'assistant', content: said.content ?? null, refusal: null, annotations: [], ...(calls.length && { tool_calls: calls }), ...said.message };
       return json(200, { ...head, object: 'chat.completion', choices: [{ index: 0, message, logprobs: null, finish_reason: finish }], usage, service_tier: 'default', system_fingerprint: null, ...said.more });
     }
-    return { status: 200, headers: { 'content-type': 'text/event-stream' }, pieces: streamed(head, said, calls, finish, usage, body, fault) };
+    return { status: 200, headers: { 'content-type': 'text/event-stream' }, pieces: fault.raw?.map((piece) => Buffer.from(piece)) ?? streamed(head, said, calls, finish, usage, body, fault) };
   }
 
   function streamed(head, said, calls, finish, usage, body, fault) {

@@ -78,7 +78,7 @@ pub use reply::{DailyBudget, Pricing, Reply, Seal};
 pub use request::Request;
 pub use response::{Event, Response, Usage};
 pub use responses::{
-    native::{Items, include_thoughts},
+    native::{Items, include_thoughts, without_thoughts},
     parse::{References, references},
 };
 pub use stream::{Filter, Meter, Reader, Stream, filtered_stream_of, stream_of};

@@ -135,6 +135,20 @@ pub fn include_thoughts(bytes: &[u8]) -> Result<String, Error> {
     Ok(out)
 }
 
+/// The body's `input` without thoughts; none if it has none.
+pub fn without_thoughts(bytes: &[u8]) -> Result<Option<String>, Error> {
+    let f = Fields::of(body(bytes)?, At::ROOT)?;
+    let items: Vec<_> = f.get("input").into_iter().flat_map(Raw::items).collect();
+    let is_thought = |item: &Raw<'_>| item.get_str("type").is_some_and(|kind| kind == "reasoning");
+    if !items.iter().any(is_thought) {
+        return Ok(None);
+    }
+    let mut out = String::new();
+    let others = items.iter().filter(|item| !is_thought(item));
+    write::array_into(&mut out, |a| others.for_each(|item| a.raw(item.text())));
+    Ok(Some(out))
+}
+
 /// An upstream's response as its client gets it: as it came, but stored here and
 /// not there, and without the thoughts if the client has not asked for them.
 pub(crate) fn adopted(response: Raw<'_>, reply: &Reply) -> String {
@@ -145,7 +159,7 @@ pub(crate) fn adopted(response: Raw<'_>, reply: &Reply) -> String {
             match name.as_ref() {
                 "id" | "store" | "previous_response_id" => {}
                 "output" if !is_shown => o.array("output", |a| {
-                    value.items().for_each(|item| a.raw(&without_thoughts(item)));
+                    value.items().for_each(|item| a.raw(&unthought(item)));
                 }),
                 _ => o.raw(&name, value.text()),
             }
@@ -156,7 +170,7 @@ pub(crate) fn adopted(response: Raw<'_>, reply: &Reply) -> String {
 }
 
 /// An item without its encrypted thoughts.
-pub(crate) fn without_thoughts(item: Raw<'_>) -> Cow<'_, str> {
+pub(crate) fn unthought(item: Raw<'_>) -> Cow<'_, str> {
     let is_thought = item.get_str("type").is_some_and(|kind| kind == "reasoning");
     if !is_thought || item.get("encrypted_content").is_none() {
         return Cow::Borrowed(item.text());

@@ -10,7 +10,7 @@ use crate::{
     responses::{
         decode::Decoder,
         encode::Encoder,
-        native::{adopted, without_thoughts},
+        native::{adopted, unthought},
     },
     sse::Frame,
     write,
@@ -59,7 +59,7 @@ impl Normalizer {
         match kind {
             "response.output_item.added" | "response.output_item.done" => {
                 let item = raw.get("item").filter(|_| !self.reply.include_encrypted_reasoning)?;
-                Some(("item", without_thoughts(item)))
+                Some(("item", unthought(item)))
             }
             "response.created"
             | "response.in_progress"

@@ -48,6 +48,8 @@ pub struct Message {
     pub usage: Usage,
     /// The API's web searches, which are priced individually.
     pub web_searches: u64,
+    /// How many bytes of thoughts have arrived: they are no text, but they cost as much.
+    pub thinking_bytes: u64,
     /// Why the model stopped.
     stop_reason: Option<String>,
     /// `message_stop` has arrived, so the message is complete.
@@ -77,6 +79,11 @@ impl Message {
     /// The whole answer has arrived, without an error.
     pub fn is_complete(&self) -> bool {
         self.stopped && self.error.is_none()
+    }
+
+    /// Nothing of an answer has arrived, not even a thought.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.thinking_bytes == 0
     }
 
     /// The model stopped in the middle because it reached the token limit.
@@ -127,6 +134,10 @@ impl Message {
                 let output = event.pointer("/usage/output_tokens").and_then(Value::as_u64);
                 self.has_output_count |= output.is_some_and(|tokens| tokens > 0);
                 self.count(event.get("usage"));
+            }
+            "content_block_delta" => {
+                let thoughts = event.pointer("/delta/thinking").and_then(Value::as_str).unwrap_or_default();
+                self.thinking_bytes = self.thinking_bytes.saturating_add(thoughts.len() as u64);
             }
             "message_stop" => self.stopped = true,
             "error" => self.error = Some(kind_of(&event)),

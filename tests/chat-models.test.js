@@ -176,3 +176,12 @@ test("the provider's words in the middle of an answer are not the client's", asy
     assert.deepEqual([named(events, "error").length, bytes.includes(secret)], [1, false]);
   }
 });
+
+test("the last event of a stream counts although its blank line is missing", async () => {
+  for (const query of ["?format=events", ""]) {
+    rival.setFault({ raw: [chunk({ role: "assistant", content: "One, " }), chunk({ content: "two." }, "stop").trimEnd()] });
+    const id = await newProject(adas);
+    const { events } = await chat(adas, id, "Count", { model: "rival/reads", query });
+    assert.deepEqual([textOf(events), (await messages(adas, id)).at(-1).status], ["One, two.", "complete"], query);
+  }
+});

@@ -238,3 +238,14 @@ test("input tokens are estimated, those of the answer before included", async ()
   assert.ok((await count({ model: GPT, input: results(first), previous_response_id: first.id })).input_tokens > short.input_tokens);
   await assert.rejects(count({ model: GPT, input: [1] }), OpenAI.BadRequestError);
 });
+
+test("thoughts that the provider's account cannot decrypt are left out, and the conversation goes on", async () => {
+  const foreign = { type: "reasoning", id: "rs_of_another_account", summary: [], encrypted_content: "gAAAAAforeign" };
+  const asked = gpt.requests.length;
+  for (const way of ["stream", "whole"]) {
+    const response = await respond(way, { model: GPT, input: [QUESTION, foreign, { role: "user", content: "And now?" }] });
+    assert.equal(response.status, "completed");
+    assert.deepEqual(types(lastInput()), ["message", undefined]);
+  }
+  assert.equal(gpt.requests.length, asked + 4);
+});

@@ -78,7 +78,10 @@ pub(super) async fn carry(
     let Outcome { received, end, client } = source.pump(client, rewrite, deadlines, checkpoint).await;
     let mut arriving = arriving.take();
     arriving.finish(&received, end == End::Closed);
-    let last_events = arriving.pass_events_on();
+    let last: Vec<Vec<u8>> = match format {
+        ChatFormat::Events => vec![arriving.pass_events_on()],
+        ChatFormat::Text => pieces::of(arriving.pass_on()).map(String::into_bytes).collect(),
+    };
     let mut message = arriving.into_message();
     // The cost first: a kill between the two loses a part of the answer, and no money.
     reconcile(&turn, &message, &database).await;
@@ -101,12 +104,9 @@ pub(super) async fn carry(
         Some(_) if has_sent_error => Vec::new(),
         _ => final_events(&turn, &message, turn.cost(&message), end, format, saved),
     };
-    if format == ChatFormat::Events {
-        let _ = client.write(&last_events).await;
-    }
-    for event in events {
+    for event in last.into_iter().chain(events.into_iter().map(String::into_bytes)) {
         // A client that leaves now misses only these events.
-        let _ = client.write(event.as_bytes()).await;
+        let _ = client.write(&event).await;
     }
     client.close().await;
 }

@@ -6,8 +6,8 @@
 use std::{fmt, rc::Rc};
 
 use hatch_dialects::{
-    Dialect, Error, Filter, Reader, Rendered, Reply, Request, Response, Stream, forward, include_thoughts,
-    openai_of_workers_ai, without_thoughts,
+    Dialect, Error, Filter, Reader, Rendered, Reply, Request, Response, Stream, Target, forward,
+    include_thoughts, openai_of_workers_ai, without_thoughts,
 };
 
 use super::{
@@ -192,12 +192,35 @@ async fn attempt(
     if candidate.provider.is_sandbox() {
         return Ok(sandbox_response(question));
     }
+    match try_once(candidate, is_last, question, settings, Thoughts::Sent).await {
+        // They are another account's, as after a change of the key.
+        Err(failure) if failure.is_of_foreign_thoughts() => {
+            try_once(candidate, is_last, question, settings, Thoughts::LeftOut).await
+        }
+        tried => tried,
+    }
+}
+
+/// Whether the model gets its own earlier thoughts back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Thoughts {
+    Sent,
+    LeftOut,
+}
+
+async fn try_once(
+    candidate: &Candidate,
+    is_last: bool,
+    question: &Question<'_>,
+    settings: &Providers,
+    sent: Thoughts,
+) -> Result<AttemptResponse, AttemptError> {
     let upstream = candidate.provider.dialect_for(question.client);
     let wants_stream = question.is_live || question.request.stream;
-    let mut rendered = render(candidate, question, upstream, wants_stream)?;
+    let mut rendered = render(candidate, question, upstream, wants_stream, sent)?;
     let is_streamed = wants_stream || rendered.needs_stream;
     if is_streamed && !wants_stream {
-        rendered = render(candidate, question, upstream, true)?;
+        rendered = render(candidate, question, upstream, true, sent)?;
     }
     let own_key = question.keys.open(&candidate.provider.name)?;
     let outbound = Outbound {
@@ -289,6 +312,7 @@ fn render(
     question: &Question<'_>,
     upstream: Dialect,
     stream: bool,
+    sent: Thoughts,
 ) -> Result<Rendered, Error> {
     if let Some((body, dialect)) = question.body
         && dialect == upstream
@@ -302,7 +326,7 @@ fn render(
         if upstream == Dialect::Responses {
             // The gateway stores answers itself, so the upstream's thoughts have to come with them.
             edits.extend([("store", Some("false".to_owned())), ("previous_response_id", None)]);
-            edits.extend(thoughts(candidate, question, body)?);
+            edits.extend(thoughts(candidate, question, body, sent)?);
         }
         if stream != question.request.stream {
             edits.push(("stream", Some(stream.to_string())));
@@ -310,10 +334,9 @@ fn render(
         let body = forward(body, &edits)?;
         return Ok(Rendered { body, names: Default::default(), warnings: Vec::new(), needs_stream: false });
     }
-    upstream.render_request(
-        question.request,
-        &candidate.provider.target(&candidate.model, question.is_lenient, stream),
-    )
+    let target = candidate.provider.target(&candidate.model, question.is_lenient, stream);
+    let keeps_thoughts = target.keeps_thoughts && sent == Thoughts::Sent;
+    upstream.render_request(question.request, &Target { keeps_thoughts, ..target })
 }
 
 /// What a body of the Responses API says of thoughts: they are asked for if the model is known to think, and those of
@@ -322,15 +345,18 @@ fn thoughts(
     candidate: &Candidate,
     question: &Question<'_>,
     body: &[u8],
-) -> Result<Option<(&'static str, Option<String>)>, Error> {
+    sent: Thoughts,
+) -> Result<Vec<(&'static str, Option<String>)>, Error> {
+    let thinks = candidate.model.can("reasoning");
+    let others = if thinks && sent == Thoughts::Sent { None } else { without_thoughts(body)? };
+    let mut edits: Vec<_> = others.map(|input| ("input", Some(input))).into_iter().collect();
     // Of a model that the catalogue does not list nobody knows what it can.
-    let is_listed = candidate.model.max_output > 0;
-    Ok(match candidate.model.can("reasoning") {
-        false => without_thoughts(body)?.map(|input| ("input", Some(input))),
-        true if question.request.include_encrypted_reasoning => None,
-        true if !is_listed && question.request.reasoning.is_none() => None,
-        true => Some(("include", Some(include_thoughts(body)?))),
-    })
+    let is_known_to_think =
+        thinks && (candidate.model.max_output > 0 || question.request.reasoning.is_some());
+    if is_known_to_think && !question.request.include_encrypted_reasoning {
+        edits.push(("include", Some(include_thoughts(body)?)));
+    }
+    Ok(edits)
 }
 
 fn sandbox_response(question: &Question<'_>) -> AttemptResponse {

@@ -28,6 +28,11 @@ pub(super) struct AttemptError {
 }
 
 impl AttemptError {
+    /// The request has thoughts that the provider cannot decrypt.
+    pub(super) fn is_of_foreign_thoughts(&self) -> bool {
+        self.error.code.as_deref() == Some("invalid_encrypted_content")
+    }
+
     /// Only the operator can repair it.
     pub(super) fn is_for_the_operator(&self) -> bool {
         matches!(self.error.code.as_deref(), Some(KEY_REFUSED | UNPAID))

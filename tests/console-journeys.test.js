@@ -141,9 +141,9 @@ test("the model that is asked is one of those that are offered here", inBrowser,
   };
   const page = await open("", { prepare, mayFail: /status of 400/ });
   const picker = page.getByRole("combobox", { name: "Model" });
-  // A chat is Claude's, and an older model is one that it does not know.
+  // A chat works with every model that writes.
   await picker.getByRole("option", { name: "Claude Sonnet 5.5" }).waitFor({ state: "attached" });
-  assert.deepEqual(await picker.getByRole("option").allInnerTexts(), ["Default model", "Claude Sonnet 5.5"]);
+  assert.deepEqual(await picker.getByRole("option").allInnerTexts(), ["Default model", "Claude Sonnet 5.5", "Claude Opus 4.6", "GPT-6.1 Sol"]);
   await picker.selectOption({ label: "Claude Sonnet 5.5" });
   await page.locator("#prompt").fill("A tip calculator");
   await page.keyboard.press("Enter");
@@ -154,13 +154,13 @@ test("the model that is asked is one of those that are offered here", inBrowser,
   await page.goto(`${origin}/#/`);
   await page.reload();
   await page.locator("#prompt").fill("A tip calculator");
-  assert.equal(await picker.inputValue(), "claude-sonnet-5-5");
+  assert.equal(await picker.inputValue(), "anthropic/claude-sonnet-5-5");
   await page.keyboard.press("Enter");
   await page.getByText("The answer is complete.").waitFor({ state: "attached" });
   await page.unroute("**/v1/models");
   await offer(page);
   await page.reload();
-  // The agent works with every model that writes.
+  // So does the agent.
   await page.goto(`${origin}/#/apps`);
   await picker.getByRole("option", { name: "GPT-6.1 Sol" }).waitFor({ state: "attached" });
   assert.deepEqual(await picker.getByRole("option").allInnerTexts(), ["Default model", "Claude Sonnet 5.5", "Claude Opus 4.6", "GPT-6.1 Sol"]);
@@ -169,7 +169,7 @@ test("the model that is asked is one of those that are offered here", inBrowser,
   await page.keyboard.press("Enter");
   // This Worker has no such model, which is said.
   await page.getByRole("alert").getByText("model").first().waitFor();
-  assert.deepEqual(asked, ["claude-sonnet-5-5", "claude-sonnet-5-5", "openai/gpt-6.1-sol"]);
+  assert.deepEqual(asked, ["anthropic/claude-sonnet-5-5", "anthropic/claude-sonnet-5-5", "openai/gpt-6.1-sol"]);
   await page.done();
 });
 

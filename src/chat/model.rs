@@ -151,7 +151,9 @@ fn without_provider(wanted: Option<&str>, keys: Keys, is_development: bool) -> R
         });
     }
     // It stands in for Claude.
-    let is_other = |name: &&str| alias(name).is_none() && !name.starts_with("claude-");
+    let is_other = |name: &&str| {
+        alias(name).is_none() && !name.strip_prefix("anthropic/").unwrap_or(name).starts_with("claude-")
+    };
     let note = wanted.filter(is_other).map(|name| replaced(name, sandbox_model::MODEL));
     Ok(Choice { model: Model::Sandbox, note, keys })
 }
@@ -422,7 +424,7 @@ mod tests {
     #[test]
     fn without_a_provider_only_a_development_worker_answers() {
         let note = |wanted| without_provider(wanted, Keys::default(), true).unwrap().note;
-        assert_eq!((note(None), note(Some("opus-4.5")), note(Some("claude-sonnet-5-5"))), (None, None, None));
+        assert_eq!((note(None), note(Some("opus-4.5")), note(Some("anthropic/claude-opus-5-5"))), (None, None, None));
         assert_eq!(note(Some("gpt-5.2")).unwrap(), "There is no model gpt-5.2 here, so sandbox answered");
         assert_eq!(without_provider(None, Keys::default(), false).unwrap_err().code(), "not_configured");
     }

@@ -24,6 +24,7 @@ const ON_PURPOSE = [
   [/ (FROM|JOIN) skills /, "the catalogue of skills, which has a few thousand"],
   [/FROM \(SELECT max\(time_from/, "the windows of one machine in a period"],
   [/FROM worker_metrics/, "24 hours of one machine"],
+  [/FROM model_responses WHERE user_id = \?2 AND expires_at > \?3 ORDER BY expires_at DESC LIMIT 50/, "the items of one user's 50 newest answers"],
   [/FROM model_calls .*GROUP BY/, "the days of one user that are asked for"],
   [/^DELETE FROM (nonces WHERE wallet_addr|proof_challenges WHERE user_id)/, "what was begun in the last minutes, when an account ends"],
   [/FROM app_events WHERE .* ORDER BY seq DESC LIMIT \?3\) ORDER BY seq/, "so many events, put the other way round"],

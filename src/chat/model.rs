@@ -424,7 +424,10 @@ mod tests {
     #[test]
     fn without_a_provider_only_a_development_worker_answers() {
         let note = |wanted| without_provider(wanted, Keys::default(), true).unwrap().note;
-        assert_eq!((note(None), note(Some("opus-4.5")), note(Some("anthropic/claude-opus-5-5"))), (None, None, None));
+        assert_eq!(
+            (note(None), note(Some("opus-4.5")), note(Some("anthropic/claude-opus-5-5"))),
+            (None, None, None)
+        );
         assert_eq!(note(Some("gpt-5.2")).unwrap(), "There is no model gpt-5.2 here, so sandbox answered");
         assert_eq!(without_provider(None, Keys::default(), false).unwrap_err().code(), "not_configured");
     }

@@ -37,8 +37,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("sonnet-4.5", "claude-sonnet-5-5"),
     ("haiku-4.5", "claude-haiku-5-5"),
 ];
-/// The longest answer, in tokens. It is enough for an app of many files, and within the limit of
-/// every model of the catalogue that has one.
+/// The longest answer, in tokens: enough for an app of many files. A model may have a lower limit.
 const LONGEST: u64 = 32_000;
 /// The longest answer of a model whose limit is not known.
 const LONGEST_UNKNOWN: u64 = 8_192;
@@ -96,14 +95,19 @@ pub(super) async fn choose(
     let default = models::default_name(None, &keys, settings)?;
     let known = wanted.and_then(|name| known(name, &default, &catalogue, providers, &keys));
     let limits = KeyLimits::parse(user.gateway.as_deref())?;
-    let key = user.credential.key_id().map(|key| (key, &limits));
-    let payer = Payer { subject: turn_id, work: PaidWork::ChatAnswer, user: &user.id, key };
+    let payer = payer(turn_id, user, &limits);
     let rules = AnswerRules { payer, keys: &keys, settings, database };
     let candidates =
         models::choose(known.as_deref(), None, &like(has_images), &rules).await.map_err(refused)?;
     let model = Model::Of(candidates);
     let note = wanted.filter(|_| known.is_none()).map(|name| replaced(name, model.name()));
     Ok(Choice { model, note, keys })
+}
+
+/// Who pays for the answer `turn_id`: the user, and the API key with its limits.
+fn payer<'a>(turn_id: &'a str, user: &'a User, limits: &'a KeyLimits) -> Payer<'a> {
+    let key = user.credential.key_id().map(|key| (key, limits));
+    Payer { subject: turn_id, work: PaidWork::ChatAnswer, user: &user.id, key }
 }
 
 /// An error of routing in the form of this path.
@@ -231,9 +235,7 @@ impl Choice {
             |candidate: &Candidate| candidate.model.most_micro_usd(turn.prompt_tokens, longest(candidate));
         let most = ours.filter_map(most).max().unwrap_or_default();
         let limits = KeyLimits::parse(user.gateway.as_deref())?;
-        let key = user.credential.key_id().map(|key| (key, &limits));
-        let payer = Payer { subject: &turn.id, work: PaidWork::ChatAnswer, user: &user.id, key };
-        payer.reserve(most, &context.settings, database).await.map(Some)
+        payer(&turn.id, user, &limits).reserve(most, &context.settings, database).await.map(Some)
     }
 
     /// Asks the model, and returns once its answer has begun. A prompt that

@@ -273,7 +273,7 @@ test("A machine's token works only for its beats", () =>
     }
   }));
 
-test("A beat without a proof is neither read nor told its mistakes", () =>
+test("A beat without a proof is not told its mistakes", () =>
   changingNothing(async () => {
     for (const { pattern } of MACHINE) {
       for (const body of ["", "{", "[]", "{}", '{"walletAddress":1}', "x".repeat(1_100_000)]) {

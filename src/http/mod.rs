@@ -81,6 +81,7 @@ pub(crate) async fn answer(
         Ok(settings) => dispatch(router, request, env, background, &settings, &mut record).await,
         Err(error) => error_response(&error, &PROBLEM, &record.request_id),
     };
+    record.request.drop_unread_body().await;
     let duration_ms = now_ms() - record.started;
     if logs == Logs::All || record.is_notable(response.status, duration_ms) {
         record.log(response.status, duration_ms);

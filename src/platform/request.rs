@@ -7,7 +7,7 @@ use std::{
     rc::Rc,
 };
 
-use futures::StreamExt as _;
+use futures::{StreamExt as _, future::ready};
 use worker::{
     ByteStream,
     js_sys::{Function, Uint8Array, futures::JsFuture},
@@ -15,10 +15,15 @@ use worker::{
     web_sys,
 };
 
+use super::clock::sleep;
 use crate::error::Error;
 
-/// How many bytes of a body that is too long are still read.
+/// How many bytes of a body that nobody wants are still read.
 const DRAINED_BYTES: usize = 32 * 1024 * 1024;
+/// For how long.
+const DRAINED_MS: u64 = 30_000;
+/// The runtime itself drops what is left of a shorter body.
+const UNREAD_BYTES: usize = 64 * 1024;
 
 /// The fields of a request that every route needs, as entry.js passes them.
 pub(crate) struct Head {
@@ -135,9 +140,8 @@ impl InboundRequest {
         if let Some(kept) = self.kept.borrow().as_ref() {
             return if kept.len() > limit { Err(Error::TooLarge { limit }) } else { Ok(kept.to_vec()) };
         }
-        let declared = self.header("content-length").and_then(|n| n.parse::<usize>().ok());
+        let declared = self.content_length();
         if declared.is_some_and(|n| n > limit) {
-            self.drain().await;
             return Err(Error::TooLarge { limit });
         }
         match declared {
@@ -153,17 +157,21 @@ impl InboundRequest {
         Ok(body)
     }
 
-    /// Reads and drops a body that is too long, because a client that is still sending reads no
-    /// response. An endless body is cut off.
-    async fn drain(&self) {
-        let Some(stream) = self.raw.body() else { return };
-        let (mut stream, mut dropped) = (ByteStream::from(stream), 0);
-        while let Some(Ok(chunk)) = stream.next().await {
-            dropped += chunk.len();
-            if dropped > DRAINED_BYTES {
-                return;
-            }
+    fn content_length(&self) -> Option<usize> {
+        self.header("content-length").and_then(|n| n.parse().ok())
+    }
+
+    /// Reads and drops a body that no handler has read. A client that is still sending reads no
+    /// response, and finds its connection closed instead. An endless body is cut off.
+    pub(crate) async fn drop_unread_body(&self) {
+        if matches!(self.method(), "GET" | "HEAD") || self.raw.body_used() {
+            return;
         }
+        if self.content_length().is_some_and(|n| n <= UNREAD_BYTES) {
+            return;
+        }
+        let Some(stream) = self.raw.body() else { return };
+        drain(stream.into()).await;
     }
 
     /// Reads all of it with one promise: the runtime enforces the Content-Length.
@@ -176,18 +184,25 @@ impl InboundRequest {
     async fn streamed(&self, limit: usize) -> Result<Vec<u8>, Error> {
         let Some(stream) = self.raw.body() else { return Ok(Vec::new()) };
         let mut stream = ByteStream::from(stream);
-        // The rest of a body that is too long is read and dropped, as in `drain`.
-        let (mut body, mut dropped) = (Vec::new(), 0);
+        let mut body = Vec::new();
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|_| Error::Malformed("The body was cut off".to_owned()))?;
-            if body.len() <= limit {
-                body.extend_from_slice(&chunk);
-            }
-            dropped += chunk.len();
-            if dropped > DRAINED_BYTES {
-                break;
+            body.extend_from_slice(&chunk);
+            if body.len() > limit {
+                drain(stream).await;
+                return Err(Error::TooLarge { limit });
             }
         }
-        if body.len() > limit { Err(Error::TooLarge { limit }) } else { Ok(body) }
+        Ok(body)
     }
+}
+
+/// Reads and drops the rest of a body, for a while and up to a limit.
+async fn drain(body: ByteStream) {
+    let mut dropped = 0;
+    let is_bearable = move |chunk: &worker::Result<Vec<u8>>| {
+        dropped += chunk.as_ref().map_or(DRAINED_BYTES, Vec::len);
+        ready(dropped < DRAINED_BYTES)
+    };
+    body.take_until(sleep(DRAINED_MS)).take_while(is_bearable).for_each(|_| ready(())).await;
 }

@@ -1,8 +1,8 @@
 //! The inbound request. The fields that every route needs come with the call; all other headers come
-//! in one crossing when a handler needs the first of them.
+//! in one crossing when a handler needs the second of them.
 
 use std::{
-    cell::{OnceCell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     fmt,
     rc::Rc,
 };
@@ -52,7 +52,9 @@ pub(crate) struct InboundRequest {
     /// The byte offsets of the authority, and of the path's end, in `url`.
     authority: (usize, usize),
     path_end: usize,
-    /// The names and values of all headers, once one was read.
+    /// A header was read by itself. Many requests need no other one.
+    has_read_one: Cell<bool>,
+    /// The names and values of all headers, once a second one was read.
     headers: OnceCell<Vec<(String, String)>>,
     /// The body, once a caller has read it with [`Self::keep_body`].
     kept: RefCell<Option<Rc<[u8]>>>,
@@ -66,8 +68,15 @@ impl InboundRequest {
         let end = start + rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let tail = url.get(end..).unwrap_or_default();
         let path_end = end + tail.find(['?', '#']).unwrap_or(tail.len());
-        let (headers, kept) = (OnceCell::new(), RefCell::default());
-        Self { raw, authority: (start, end), path_end, head, headers, kept }
+        Self {
+            raw,
+            authority: (start, end),
+            path_end,
+            head,
+            has_read_one: Cell::default(),
+            headers: OnceCell::new(),
+            kept: RefCell::default(),
+        }
     }
 
     pub(crate) fn method(&self) -> &str {
@@ -121,6 +130,9 @@ impl InboundRequest {
 
     /// One header's value. The values of a repeated header are joined by commas.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
+        if !self.has_read_one.replace(true) {
+            return self.raw.headers().get(name).ok().flatten();
+        }
         let headers = self.headers.get_or_init(|| self.list_headers());
         let found = headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.clone())

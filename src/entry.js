@@ -11,9 +11,9 @@ Error.stackTraceLimit = 100;
 /** State of the worker crate, whose panic hook sets `criticalError`. It outlives instances. */
 const state = __worker_init_state();
 
-/** Notes a crash that no panic hook sees, such as a stack overflow. */
+/** Notes a crash that no panic hook sees: a trap, or a full stack, which is a RangeError. */
 function note(error) {
-  if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;
+  if (error instanceof WebAssembly.RuntimeError || error instanceof RangeError) state.criticalError = true;
 }
 
 addEventListener("error", ({ error }) => note(error));

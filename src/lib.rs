@@ -76,7 +76,7 @@ pub fn fetch(
 ) -> JsValue {
     let head = Head { method, url, request_id, traceparent, credential, origin, list_headers };
     #[cfg(debug_assertions)]
-    platform::entry::panic_on_request(&head);
+    platform::entry::crash_on_request(&head);
     let background = Background::new(Context::new(context));
     platform::entry::resolve(http::answer(
         &routes::ROUTER,

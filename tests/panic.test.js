@@ -1,4 +1,4 @@
-// The Worker after a panic. Development builds panic if a request id demands it
+// The Worker after a panic. Development builds crash if a request id demands it
 // (src/platform/entry.rs).
 
 import assert from "node:assert/strict";
@@ -32,4 +32,16 @@ test("After a panic the cron and streams work too", async () => {
   const { id } = await (await api("POST", "/api/projects", { name: "Talked about" })).json();
   const stream = await (await api("POST", "/api/chat", { projectId: id, message: "A clock" })).text();
   assert.match(stream, /"done":true/);
+});
+
+test("After a crash that no request's handler sees, the next requests are served by a new instance", async () => {
+  const restarts = () => harness.getLogs().filter(({ message }) => message.includes("Reinitializing")).length;
+  for (const id of ["panic-in-a-later-poll", "overflow-in-a-later-poll", "panic-in-a-later-poll"]) {
+    const before = restarts();
+    const { status } = await fetch(`${url}/api/projects`, { headers: { "x-request-id": id } });
+    assert.ok([200, 500].includes(status), `${id}: ${status}`);
+    assert.equal((await api("GET", "/api/projects")).status, 200, id);
+    assert.equal((await api("POST", "/api/projects", { name: "After" })).status, 201, id);
+    assert.equal(restarts(), before + 1, id);
+  }
 });

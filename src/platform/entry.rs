@@ -11,9 +11,9 @@ use std::{
 use futures::task::{ArcWake, AtomicWaker, waker};
 use worker::{js_sys::futures::future_to_promise, wasm_bindgen::JsValue};
 
-#[cfg(debug_assertions)]
-use super::request::Head;
 use super::response::JsResponse;
+#[cfg(debug_assertions)]
+use {super::request::Head, std::hint::black_box, worker::js_sys::futures::spawn_local};
 
 /// Polls `handler` at once. A response that is ready at once is returned without a promise and its
 /// microtask hop; other handlers continue as a promise.
@@ -42,11 +42,22 @@ impl ArcWake for Relay {
     }
 }
 
-/// Panics on request, for the test of the recovery. Deployed builds do not contain it.
+/// Crashes on request, for the tests of the recovery. Deployed builds do not contain it.
 #[cfg(debug_assertions)]
 #[expect(clippy::panic, reason = "a test needs a panic")]
-pub(crate) fn panic_on_request(head: &Head) {
-    if head.request_id.as_deref() == Some("panic-in-this-request") {
-        panic!("asked to panic");
+pub(crate) fn crash_on_request(head: &Head) {
+    match head.request_id.as_deref() {
+        Some("panic-in-this-request") => panic!("asked to panic"),
+        Some("panic-in-a-later-poll") => spawn_local(async { panic!("asked to panic") }),
+        Some("overflow-in-a-later-poll") => spawn_local(async { overflow(1) }),
+        _ => {}
     }
+}
+
+/// Calls itself until the stack of JavaScript's engine is full, which is before Wasm's own is.
+#[cfg(debug_assertions)]
+#[expect(unconditional_recursion, reason = "a test needs a full stack")]
+fn overflow(depth: u64) {
+    overflow(black_box(depth) + 1);
+    black_box(depth);
 }

@@ -134,7 +134,8 @@ test("under a budget no model without a price answers", async () => {
   const { key } = await newKey(ada.token, { scopes, gateway: { budget: { microUsd: 100_000, per: "day" } } });
   const bound = asUser(key);
   const id = await newProject(bound);
-  await problem(await send(bound, id, "Hi", { model: "rival/free" }), 502, "upstream_rejected");
+  const { detail } = await problem(await send(bound, id, "Hi", { model: "rival/free" }), 403, "model_without_price");
+  assert.match(detail, /price of rival\/free is not known here.*ask another model/);
   rival.setAnswer({ content: "Hello.", usage: { prompt_tokens: 500, completion_tokens: 10, total_tokens: 510 } });
   assert.equal(saved((await chat(bound, id, "Hi", { model: "rival/reads" })).events).costMicroUsd, 600);
 });

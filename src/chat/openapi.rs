@@ -11,6 +11,7 @@ use super::{
 use crate::{
     error::{Error, UpstreamKind},
     identity::quotas::{self, Quota},
+    models,
     openapi::{Count, DocumentedResponse, Module, Operation},
     store::projects::Project,
 };
@@ -92,6 +93,7 @@ fn stream() -> Operation {
             code: "model_not_allowed",
             detail: "This API key may not ask openai/gpt-6-sol".into(),
         })
+        .fails(models::without_price("openai/gpt-7"))
         .fails(Error::Refused {
             code: "conversation_too_long",
             detail: "The project and its conversation are too large for the model: name the files to change, make \

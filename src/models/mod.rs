@@ -40,7 +40,7 @@ pub(crate) use self::{
     model::{Above, Model, Prices},
     paid::{
         Allowance, AnswerRules, Booking, PaidAnswer, afford, answer, choose, counted, default_name,
-        is_any_open, named,
+        is_any_open, named, without_price,
     },
     reservations::{DayBudget, PaidWork, Payer, Prompt, Reservation},
     routing::{AUTO, Candidate, Preference, RouteQuery, candidates, is_allowed, resolve},

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{
     NOT_FOUND, NewMessage,
+    model::images_unread,
     store::{MessageView, Role, Status},
 };
 use crate::{
@@ -85,10 +86,7 @@ fn stream() -> Operation {
             code: "unknown_model",
             detail: "Its provider does not know this model; leave `model` out for the default".to_owned(),
         })
-        .fails(Error::Refused {
-            code: "unsupported_by_model",
-            detail: "this model does not read images".to_owned(),
-        })
+        .fails(images_unread("The model openai/gpt-6-sol"))
         .fails(Error::Forbidden {
             code: "model_not_allowed",
             detail: "This API key may not ask openai/gpt-6-sol".into(),

@@ -227,6 +227,7 @@ fn input_tokens() -> Operation {
         DocumentedResponse::new(200, "How many.")
             .json(Vendors(json!({ "object": "response.input_tokens", "input_tokens": 9 }))),
     )
+    .fails(Error::NotFound(Resource::Path))
 }
 
 fn input_items() -> Operation {

@@ -239,6 +239,45 @@ test("input tokens are estimated, those of the answer before included", async ()
   await assert.rejects(count({ model: GPT, input: [1] }), OpenAI.BadRequestError);
 });
 
+test("a conversation is compacted by a provider that can, paid like an answer, and goes on with what is left", async () => {
+  const first = await ask("whole", GPT);
+  const { key, id } = await newKey(ada.token, { scopes: ["gateway"], gateway: { budget: { microUsd: 1_000_000, per: "day" } } });
+  const compacted = await sdk(key).responses.compact({ model: GPT, previous_response_id: first.id, input: results(first), instructions: "Be brief." });
+  assert.deepEqual([compacted.object, types(compacted.output)], ["response.compaction", ["message", "compaction"]]);
+  assert.match(compacted.id, /^resp_[0-9a-f]{32}$/);
+  const upstream = gpt.requests.at(-1);
+  assert.deepEqual([upstream.path, Object.keys(upstream.body).sort()], ["/v1/responses/compact", ["input", "instructions", "model"]]);
+  assert.deepEqual(types(upstream.body.input), ["message", "reasoning", "web_search_call", "function_call", "function_call", "function_call_output", "function_call_output"]);
+  const [call] = await sql("SELECT model, status, input_tokens AS input, output_tokens AS output, cost_micro_usd AS cost, is_estimated FROM model_calls ORDER BY created_at DESC, id LIMIT 1");
+  assert.deepEqual([call.model, call.status, call.input, call.output, call.is_estimated], [GPT, 200, 12, 7, 0]);
+  assert.ok(call.cost > 0 && call.cost === (await sql("SELECT used FROM model_budgets WHERE subject = ?", `key:${id}`))[0].used);
+
+  await client.responses.create({ model: GPT, input: [...compacted.output, QUESTION] });
+  assert.deepEqual(types(lastInput()), ["message", "compaction", "message"]);
+  assert.equal(lastInput()[1].encrypted_content, compacted.output[1].encrypted_content);
+  // Nothing but the answers before, and another provider, which cannot read what was left out.
+  const ended = await respond("whole", { model: GPT, previous_response_id: first.id, input: results(first) });
+  assert.equal((await client.responses.compact({ model: GPT, previous_response_id: ended.id })).object, "response.compaction");
+  await client.responses.create({ model: CLAUDE, input: [...compacted.output, QUESTION] });
+  assert.ok(!JSON.stringify(claude.requests.at(-1).body).includes("compacted"));
+  await assert.rejects(client.responses.retrieve(compacted.id), OpenAI.NotFoundError);
+});
+
+test("a provider without compaction says so, and guardrails read what is compacted", async () => {
+  await assert.rejects(client.responses.compact({ model: CLAUDE, input: "Hi" }), { status: 400, param: "model", code: "unsupported_value", message: /does not offer \/responses\/compact/ });
+  await assert.rejects(client.responses.compact({ model: GPT }), { status: 400, param: "input" });
+  const secret = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
+  const input = [{ type: "message", role: "user", content: `It is ${secret}.` }, { type: "compaction", id: "cmp_x", encrypted_content: "gAAAAnobodys" }];
+  const guarded = (action) => keyOf(ada, { guardrails: { input: { secrets: { action } } } }).then(sdk);
+  await assert.rejects((await guarded("block")).responses.compact({ model: GPT, input }), { status: 400, code: "content_policy_violation" });
+  const redacting = await guarded("redact");
+  await assert.rejects(redacting.responses.compact({ model: GPT, input }), { status: 400, code: "invalid_encrypted_content" });
+  const { output } = await redacting.responses.compact({ model: GPT, input: input.slice(0, 1), prompt_cache_key: "k" });
+  assert.ok(!JSON.stringify([output, gpt.requests.at(-1).body]).includes("ghp_"));
+  assert.equal(gpt.requests.at(-1).body.prompt_cache_key, "k");
+  assert.equal((await api("POST", "/v1/responses/compact", { model: GPT, input: "Hi" }, as(await keyOf(ada, { models: ["anthropic/*"] })))).status, 403);
+});
+
 test("thoughts that the provider's account cannot decrypt are left out, and the conversation goes on", async () => {
   const foreign = { type: "reasoning", id: "rs_of_another_account", summary: [], encrypted_content: "gAAAAAforeign" };
   const asked = gpt.requests.length;

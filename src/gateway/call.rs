@@ -42,7 +42,7 @@ pub(super) struct Call {
     pub(super) keys: Keys,
     pub(super) prompt_tokens: u64,
     /// Whether a guardrail has changed the request.
-    is_changed: bool,
+    pub(super) is_changed: bool,
     /// The guardrails that found something in the request.
     rules: Vec<String>,
     /// The step of a chat whose tools the gateway runs.
@@ -150,7 +150,7 @@ impl Call {
     }
 
     /// The warnings about the request: what was left out of it, and which guardrails found something.
-    fn warnings(&self, inbound: &GatewayRequest) -> Vec<String> {
+    pub(super) fn warnings(&self, inbound: &GatewayRequest) -> Vec<String> {
         let found = self.rules.iter().map(|rule| format!("guardrail: {rule}"));
         inbound.request.warnings.iter().cloned().chain(found).collect()
     }
@@ -321,7 +321,7 @@ pub(super) async fn answer(mut inbound: GatewayRequest, context: &RequestContext
 }
 
 /// Begins the call of a request.
-async fn begin(
+pub(super) async fn begin(
     inbound: &mut GatewayRequest,
     step: Option<Step>,
     context: &RequestContext,

@@ -11,6 +11,7 @@
 mod account;
 mod cache;
 mod call;
+pub(crate) mod compact;
 pub(crate) mod completions;
 pub(crate) mod dialect;
 pub(crate) mod dynamic_apps;

@@ -31,7 +31,9 @@ mod settings;
 pub(crate) mod web_search;
 
 pub(crate) use self::{
-    ask::{AnsweredCall, Live, ModelResponse, PostResponse, Question, WHOLE_MS, ask, post},
+    ask::{
+        AnsweredCall, Compaction, Live, ModelResponse, PostResponse, Question, WHOLE_MS, ask, compact, post,
+    },
     catalogue::Catalogue,
     failover::FailedCall,
     failure::{described, in_sentence},

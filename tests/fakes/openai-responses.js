@@ -37,12 +37,34 @@ function itemRefusal(item, before, param, body, account) {
   if (item.type === 'function_call_output' && !before.some(({ type, call_id: id }) => type === 'function_call' && id === item.call_id)) {
     return [400, `No tool call found for function call output with call_id ${item.call_id}.`, { param: 'input' }];
   }
-  if (item.id !== undefined && item.id !== null && !/^(msg|fc|rs|ws|ctc|ig)_\w{1,60}$/.test(item.id)) return [400, `Invalid '${param}.id': '${item.id}'.`, { param: `${param}.id`, code: 'invalid_value' }];
+  if (item.id !== undefined && item.id !== null && !/^(msg|fc|rs|ws|ctc|ig|cmp)_\w{1,60}$/.test(item.id)) return [400, `Invalid '${param}.id': '${item.id}'.`, { param: `${param}.id`, code: 'invalid_value' }];
+  if (item.type === 'compaction' && !account.encrypted.has(item.encrypted_content)) return unverified(item);
   if (item.type !== 'reasoning') return undefined;
   if (!Array.isArray(item.summary)) return [400, `Missing required parameter: '${param}.summary'.`, { param: `${param}.summary`, code: 'missing_required_parameter' }];
   if (item.encrypted_content == null) return account.stored.has(item.id) ? undefined : unknown(item.id);
-  if (account.encrypted.has(item.encrypted_content)) return undefined;
-  return [400, `The encrypted content for item ${item.id} could not be verified. Reason: Encrypted content could not be decrypted or parsed.`, { code: 'invalid_encrypted_content' }];
+  return account.encrypted.has(item.encrypted_content) ? undefined : unverified(item);
+}
+
+const unverified = ({ id }) => [400, `The encrypted content for item ${id} could not be verified. Reason: Encrypted content could not be decrypted or parsed.`, { code: 'invalid_encrypted_content' }];
+
+const COMPACTED = ['model', 'input', 'instructions', 'previous_response_id', 'prompt_cache_key', 'prompt_cache_options', 'prompt_cache_retention', 'service_tier', 'image', 'tools', 'parallel_tool_calls', 'reasoning', 'text'];
+
+/** Why the real one does not compact this conversation. */
+export function compactionRefusal(body, account) {
+  const unknown = Object.keys(body).find((name) => !COMPACTED.includes(name));
+  if (unknown !== undefined) return [400, `Unknown parameter: '${unknown}'.`, { param: unknown, code: 'unknown_parameter' }];
+  return responseRefusal({ ...body, store: false }, account);
+}
+
+/** The user's messages, and an item that stands for the rest. */
+export function compacted(body, account) {
+  account.count += 1;
+  const [number, given] = [account.count, Array.isArray(body.input) ? body.input : [{ role: 'user', content: body.input }]];
+  const content = (text) => (Array.isArray(text) ? text : [{ type: 'input_text', text }]);
+  const users = given.filter(({ role }) => role === 'user').map((item, index) => ({ id: `msg_up${number}_${index}`, type: 'message', role: 'user', status: 'completed', content: content(item.content) }));
+  const item = { id: `cmp_up${number}`, type: 'compaction', encrypted_content: `gAAAA${number}-compacted` };
+  account.encrypted.add(item.encrypted_content);
+  return { id: `resp_up${number}`, object: 'response.compaction', created_at: 1795824000 + number, output: [...users, item], usage: USAGE };
 }
 
 /** The answer: the whole response, or its events. */

@@ -34,11 +34,12 @@ const ENDED = /function_call_output|tool_result/;
 
 let calls = 0;
 const callIds = () => [(calls += 1), (calls += 1)].map((n) => `call_${n}`);
-gpt.setAnswer((body) => {
+const answerAsBefore = () => gpt.setAnswer((body) => {
   const thinks = "Let me think of it.";
   if (ENDED.test(JSON.stringify(body.input))) return { thinks, content: "It is here." };
   return { thinks, searches: "it", toolCalls: callIds().map((id, n) => ({ id, name: TOOLS[n].name, args: '{"q":"it"}' })) };
 });
+answerAsBefore();
 claude.setAnswer((body) => {
   const thinking = { type: "thinking", thinking: "Let me think of it." };
   if (ENDED.test(JSON.stringify(body.messages))) return [thinking, { type: "text", text: "It is here." }];
@@ -227,6 +228,55 @@ test("the input of a stored answer is listed page by page", async () => {
   assert.deepEqual([page.object, page.data.length, page.first_id, page.last_id, page.has_more], ["list", 2, all.at(-1).id, all.at(-2).id, true]);
   await assert.rejects(client.responses.inputItems.list("resp_nobody"), OpenAI.NotFoundError);
   for (const query of ["limit=0", "limit=101", "order=up"]) assert.equal((await api("GET", `/v1/responses/${second.id}/input_items?${query}`, undefined, as(adas))).status, 400, query);
+});
+
+test("an answer that is too large for a row is kept whole for a day, and its object goes with it", async () => {
+  const { FILES } = worker.env;
+  const sweep = () => worker.worker.scheduled({ cron: "* * * * *" });
+  const picture = "iVBORw0KGgo".repeat(200_000);
+  const draw = async (who = client) => {
+    gpt.setAnswer(() => ({ thinks: "A cat.", draws: picture, content: "Here." }));
+    const response = await respond("whole", { model: GPT, input: [QUESTION], tools: [{ type: "image_generation" }] }, who);
+    gpt.setAnswer("A cat.");
+    const [{ file, items }] = await sql("SELECT file, items FROM model_responses WHERE id = ?", response.id);
+    assert.ok(items.length < 1_000 && (await FILES.head(file)), "it is in the bucket");
+    return { response, file };
+  };
+  const gone = async (file, why) => {
+    await sweep();
+    assert.equal(await FILES.head(file), null, why);
+    assert.deepEqual(await sql("SELECT key FROM unused_files"), [], why);
+  };
+  const { response, file } = await draw();
+  assert.equal(response.store, true);
+  await sweep();
+  assert.deepEqual((await client.responses.retrieve(response.id)).output, sent(response.output));
+  const pictures = (items) => items.filter(({ result }) => result === picture).length;
+  const next = await respond("whole", { model: GPT, previous_response_id: response.id, input: "What is it?" });
+  assert.deepEqual([types(lastInput()), pictures(lastInput())], [["message", "reasoning", "image_generation_call", "message", "message"], 1]);
+  const all = await Array.fromAsync(client.responses.inputItems.list(next.id, { order: "asc" }));
+  assert.deepEqual([all.length, pictures(all)], [5, 1]);
+  const reference = { type: "item_reference", id: response.output.find(({ type }) => type === "image_generation_call").id };
+  await client.responses.create({ model: GPT, input: [reference, QUESTION], store: false });
+  assert.deepEqual([types(lastInput()), pictures(lastInput())], [["image_generation_call", "message"], 1]);
+  await assert.rejects(sdk(bobs).responses.create({ model: GPT, input: [reference, QUESTION] }), OpenAI.NotFoundError);
+  await assert.rejects(sdk(bobs).responses.retrieve(response.id), OpenAI.NotFoundError);
+
+  await client.responses.delete(response.id);
+  await assert.rejects(client.responses.retrieve(response.id), OpenAI.NotFoundError);
+  await gone(file, "deleted");
+  await client.responses.delete(next.id);
+  await sweep();
+  const old = await draw();
+  await sql("UPDATE model_responses SET expires_at = 1 WHERE id = ?", old.response.id);
+  // The first sweep deletes the row, the second one the object.
+  await sweep();
+  await gone(old.file, "the day is over");
+  const cid = await signIn();
+  const lost = await draw(sdk(await keyOf(cid)));
+  assert.equal((await api("DELETE", `/auth/me?confirm=${cid.userId}`, undefined, as(cid.token))).status, 204);
+  await gone(lost.file, "the account is deleted");
+  answerAsBefore();
 });
 
 test("input tokens are estimated, those of the answer before included", async () => {

@@ -6,6 +6,7 @@ use hatch_dialects::{
     Class, DailyBudget, Dialect, Error as DialectError, Filter, Reply, Request, Seal, Usage, estimate_prompt,
 };
 use hatch_guardrails::Policy;
+use worker::Env;
 
 use super::{
     account::{self, Account},
@@ -152,7 +153,7 @@ impl Call {
     /// The warnings about the request: what was left out of it, and which guardrails found something.
     pub(super) fn warnings(&self, inbound: &GatewayRequest) -> Vec<String> {
         let found = self.rules.iter().map(|rule| format!("guardrail: {rule}"));
-        inbound.request.warnings.iter().cloned().chain(found).collect()
+        inbound.request.warnings.iter().cloned().chain(found).chain(self.keep.warning()).collect()
     }
 
     /// Asks for the answer. If it comes whole, its call is recorded while the client gets it;
@@ -226,7 +227,7 @@ impl Call {
             response.usage,
             Usage { input: self.prompt_tokens, ..Usage::default() },
         );
-        let kept = self.keep.statements(&self.entry.user, watched.as_ref(), &answered.reply);
+        let kept = self.keep.statements(&self.entry.user, watched.as_ref(), &answered.reply, &database).await;
         self.entry.close(outcome, kept, &database).await;
     }
 
@@ -302,7 +303,7 @@ pub(super) async fn answer(mut inbound: GatewayRequest, context: &RequestContext
     let database = context.database()?;
     let mut call = begin(&mut inbound, None, context, &database).await?;
     call.place = CacheSlot::of(&inbound, &call.guards, user);
-    call.keep = keep(&inbound, &call.guards);
+    call.keep = keep(&inbound, &call.guards, &context.env);
     if let Some(place) = &call.place
         && let Some(cached) = place.get(client, &call.candidates).await
     {
@@ -333,10 +334,10 @@ pub(super) async fn begin(
 }
 
 /// What to store of the answer to this request.
-pub(super) fn keep(inbound: &GatewayRequest, guards: &Guards) -> Keep {
+pub(super) fn keep(inbound: &GatewayRequest, guards: &Guards, env: &Env) -> Keep {
     match inbound.client {
         Dialect::Responses if inbound.request.store != Some(false) => {
-            Keep::Response(stored_responses::Keeper::of(&inbound.items, guards))
+            Keep::Response(stored_responses::Keeper::of(&inbound.items, guards, env))
         }
         Dialect::Chat if inbound.ours.is_stored => {
             let name = inbound.ours.completion_id.clone();
@@ -442,7 +443,7 @@ async fn respond_from_cache(
     reply.model.clone_from(&answer.model);
     let usage = answer.usage.unwrap_or_default();
     let outcome = Outcome { model: Some(&model), status: 200, usage, is_hit: true, ..Outcome::default() };
-    let statements = call.keep.statements(&call.entry.user, Some(&answer), &reply);
+    let statements = call.keep.statements(&call.entry.user, Some(&answer), &reply, database).await;
     call.entry.close(outcome, statements, database).await;
     let headers = vec![
         ("x-gateway-provider", provider),

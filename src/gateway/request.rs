@@ -129,9 +129,9 @@ impl GatewayRequest {
         if client == Dialect::Responses {
             let wanted = references(&bytes)?;
             if let Some(id) = &wanted.previous_response_id {
-                previous = stored_responses::items_of(id, user, database).await?;
+                previous = stored_responses::items_of(id, user, &context.env, database).await?;
             }
-            named = stored_responses::items_named(&wanted.items, user, database).await?;
+            named = stored_responses::items_named(&wanted.items, user, &context.env, database).await?;
         }
         let find = |id: &str| named.iter().find(|(known, _)| known == id).map(|(_, item)| item.clone());
         let sealed = ReasoningSeal::of(context, user);

@@ -1,8 +1,8 @@
 // The Responses API of the fake of OpenAI: what it refuses of a request, and the answer with its items and events.
 //
-// An answer is `{content, toolCalls, thinks, searches}`: `thinks` is the summary of a thought, which is shown only if the
-// request asks for summaries, and `searches` the query of a web search. What it stores it knows by its ids only, as the real
-// one does: never under `store: false`.
+// An answer is `{content, toolCalls, thinks, searches, draws}`: `thinks` is the summary of a thought, which is shown only if the
+// request asks for summaries, `searches` the query of a web search, and `draws` the base64 of a picture. What it stores it knows
+// by its ids only, as the real one does: never under `store: false`.
 
 const USAGE = { input_tokens: 12, input_tokens_details: { cached_tokens: 0 }, output_tokens: 7, output_tokens_details: { reasoning_tokens: 0 }, total_tokens: 19 };
 const ENCRYPTED = 'reasoning.encrypted_content';
@@ -98,6 +98,7 @@ function itemsOf(body, said, number, account) {
     items.push({ id: `rs_up${number}`, type: 'reasoning', summary: body.reasoning?.summary ? [{ type: 'summary_text', text: said.thinks }] : [], ...(isEncrypted && { encrypted_content: content }) });
   }
   if (said.searches !== undefined) items.push({ id: `ws_up${number}`, type: 'web_search_call', status: 'completed', action: { type: 'search', query: said.searches } });
+  if (said.draws !== undefined) items.push({ id: `ig_up${number}`, type: 'image_generation_call', status: 'completed', result: said.draws });
   for (const [index, call] of (said.toolCalls ?? []).entries()) {
     items.push({ id: `fc_up${number}_${index}`, type: 'function_call', status: 'completed', call_id: call.id, name: call.name, arguments: call.args });
   }
@@ -120,7 +121,7 @@ function eventsOf(item, index) {
     return [added({ status: 'in_progress', arguments: '' }), ...deltas, { type: 'response.function_call_arguments.done', ...at, name: item.name, arguments: item.arguments }, done];
   }
   if (item.type === 'message') return [added({ status: 'in_progress', content: [] }), ...textEvents({ ...at, content_index: 0 }, item.content[0]), done];
-  const states = ['in_progress', 'searching', 'completed'].map((state) => ({ type: `response.${item.type}.${state}`, ...at }));
+  const states = ['in_progress', item.type === 'web_search_call' ? 'searching' : 'generating', 'completed'].map((state) => ({ type: `response.${item.type}.${state}`, ...at }));
   return [added({ status: 'in_progress' }), ...states, done];
 }
 

@@ -58,7 +58,7 @@ pub(in crate::gateway) async fn answer(
 ) -> Result<Response, Error> {
     let database = context.database()?;
     let keep = match inbound.ours.is_stored {
-        true => call::keep(&inbound, &call::guards(&context).await?),
+        true => call::keep(&inbound, &call::guards(&context).await?, &context.env),
         false => Keep::Nothing,
     };
     inbound.request.tools.extend(tools.iter().map(|tool| tool.definition()));
@@ -156,7 +156,7 @@ impl Chat {
     /// Stores the answer if the client asked for that.
     async fn store(&self, answer: &DialectResponse, reply: &Reply) {
         let Ok(user) = self.context.caller.user_id() else { return };
-        let statements = self.keep.statements(user, Some(answer), reply);
+        let statements = self.keep.statements(user, Some(answer), reply, &self.database).await;
         if statements.is_empty() {
             return;
         }

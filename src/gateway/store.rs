@@ -16,7 +16,6 @@ use crate::{
     },
 };
 use constcat::concat;
-use std::iter;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// How long an answer of the Responses API is stored.
@@ -123,7 +122,37 @@ pub(super) fn close_lost(now: i64) -> Vec<Statement> {
          FROM model_reservations r WHERE r.until < ?1 AND r.call IS NOT NULL ON CONFLICT (id) DO NOTHING",
         now
     );
-    iter::once(write).chain(release!("r.until < ?1", now)).collect()
+    [count_lost(now), write].into_iter().chain(release!("r.until < ?1", now)).collect()
+}
+
+/// Counts the lost calls for the operator, as [`count`] counts others. They have taken longer than any bound of the
+/// histograms.
+fn count_lost(now: i64) -> Statement {
+    sql!(
+        "INSERT INTO model_metrics (provider, model, outcome, calls, attempts, first_ms, total_ms, input_tokens, output_tokens,
+           cost_micro_usd, first_buckets, total_buckets, attempt_buckets)
+         SELECT provider, model, 'left', count(*), count(*), 0, sum(total_ms), sum(tokens), 0, sum(cost),
+           '[0,0,0,0,0,0,0,0,0,0]', json_set('[0,0,0,0,0,0,0,0,0,0]', ?2, count(*)), json_set('[0,0,0,0,0]', ?3, count(*))
+         FROM (
+           SELECT lost.provider, lost.tokens, lost.cost, lost.total_ms,
+             CASE WHEN lost.model = '' OR EXISTS (SELECT 1 FROM models WHERE id = lost.model)
+               OR EXISTS (SELECT 1 FROM model_metrics m WHERE m.model = lost.model) THEN lost.model ELSE lost.provider || '/other' END AS model
+           FROM (
+             SELECT r.call ->> 'model' AS model, substr(r.call ->> 'model', 1, max(0, instr(r.call ->> 'model', '/') - 1)) AS provider,
+               r.call ->> 'tokens' AS tokens, r.call ->> 'cost' AS cost, ?1 - (r.call ->> 'at') AS total_ms
+             FROM model_reservations r
+             WHERE r.until < ?1 AND r.call IS NOT NULL AND NOT EXISTS (SELECT 1 FROM model_calls c WHERE c.id = r.subject_id)
+           ) lost
+         ) WHERE true GROUP BY provider, model
+         ON CONFLICT (model, outcome) DO UPDATE SET calls = calls + excluded.calls, attempts = attempts + excluded.attempts,
+           total_ms = total_ms + excluded.total_ms, input_tokens = input_tokens + excluded.input_tokens,
+           cost_micro_usd = cost_micro_usd + excluded.cost_micro_usd,
+           total_buckets = json_set(total_buckets, ?2, json_extract(total_buckets, ?2) + excluded.calls),
+           attempt_buckets = json_set(attempt_buckets, ?3, json_extract(attempt_buckets, ?3) + excluded.calls)",
+        now,
+        buckets::of_time(i64::MAX),
+        buckets::of_attempts(1)
+    )
 }
 
 /// Counts a call for the operator. A name that neither catalogue nor settings have counts as its

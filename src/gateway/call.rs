@@ -183,7 +183,7 @@ impl Call {
                 let call = Box::new(self.into_streaming(answered, idle_ms, client));
                 Ok(Begun::Live { stream, call, headers })
             }
-            ModelResponse::Whole { response, bytes } => {
+            ModelResponse::Whole { response, bytes, events } => {
                 let is_as_sent =
                     client == Dialect::Messages && answered.upstream == client && !self.guards.has_output();
                 let bytes = bytes.filter(|_| is_as_sent);
@@ -202,7 +202,7 @@ impl Call {
                 } else {
                     context.background.run(close);
                 }
-                Ok(Begun::Whole(Box::new(Whole { answer: watched?, bytes, reply, headers })))
+                Ok(Begun::Whole(Box::new(Whole { answer: watched?, bytes, events, reply, headers })))
             }
         }
     }
@@ -315,8 +315,10 @@ pub(super) async fn answer(mut inbound: GatewayRequest, context: &RequestContext
             live::respond(*stream, *call, headers, &context.background, database)
         }
         Begun::Whole(whole) => {
-            let Whole { answer, bytes, reply, headers } = *whole;
-            Ok(response::whole(&answer, bytes, client, inbound.request.stream, &reply, headers))
+            let Whole { answer, bytes, events, reply, headers } = *whole;
+            let is_stream = inbound.request.stream;
+            let as_sent = if is_stream { events } else { bytes };
+            Ok(response::whole(&answer, as_sent, client, is_stream, &reply, headers))
         }
     }
 }
@@ -353,6 +355,8 @@ pub(super) struct Whole {
     pub(super) answer: hatch_dialects::Response,
     /// The upstream's own bytes, if the client may have them.
     pub(super) bytes: Option<Vec<u8>>,
+    /// What a client that wants a stream gets, if the answer was held back from it.
+    pub(super) events: Option<Vec<u8>>,
     pub(super) reply: Reply,
     pub(super) headers: response::Headers,
 }

@@ -90,10 +90,12 @@ pub(crate) struct AnsweredCall {
 /// A model's response.
 #[derive(Debug)]
 pub(crate) enum ModelResponse {
-    /// The whole response, with its bytes if it came in one piece.
+    /// The whole response, with its bytes if it came in one piece, and with what its client would have
+    /// seen of it if it was held back from a client that wants a stream.
     Whole {
         response: Box<Response>,
         bytes: Option<Vec<u8>>,
+        events: Option<Vec<u8>>,
     },
     Live(Box<Live>),
 }
@@ -311,17 +313,18 @@ async fn try_once(
             answer.text(MOST_BYTES, WHOLE_MS).await.map_err(|failure| fetch_error(&failure))?.into_bytes();
         let bytes = openai_bytes(candidate, bytes)?;
         let response = Box::new(upstream.parse_response(&bytes)?);
-        return Ok(got(ModelResponse::Whole { response, bytes: Some(bytes) }));
+        return Ok(got(ModelResponse::Whole { response, bytes: Some(bytes), events: None }));
     }
     let body = answer.into_body().ok_or_else(|| fetch_error(&Failure::Network(String::new())))?;
     let left_ms = within_ms.saturating_sub(u64::try_from(now_ms() - started).unwrap_or_default());
-    let mut stream = match (question.filter)() {
+    let translation = || match (question.filter)() {
         Some(filter) => Stream::filtered(upstream, question.client, &reply, filter),
         None if matches!(candidate.provider.upstream, Upstream::Binding(_)) => {
             Stream::translated(upstream, question.client, &reply)
         }
         None => Stream::new(upstream, question.client, &reply),
     };
+    let mut stream = translation();
     let mut shown = Vec::new();
     let has_begun = |new: &[u8]| {
         stream.push(new, &mut shown);
@@ -349,7 +352,17 @@ async fn try_once(
         return Err(stream_error(outcome.end));
     }
     let response = reader.finish().map_err(|error| client_safe(error, own_key.is_some()))?;
-    Ok(got(ModelResponse::Whole { response: Box::new(response), bytes: None }))
+    // What only this dialect has, such as audio, is in its events alone.
+    let events = question.request.stream.then(|| translated(translation(), &outcome.received));
+    Ok(got(ModelResponse::Whole { response: Box::new(response), bytes: None, events }))
+}
+
+/// A whole stream as its client reads it.
+fn translated(mut stream: Stream, received: &[u8]) -> Vec<u8> {
+    let mut events = Vec::new();
+    stream.push(received, &mut events);
+    stream.finish(&mut events);
+    events
 }
 
 /// The whole answer of a provider that answers in the form of OpenAI's API, or of
@@ -417,6 +430,6 @@ fn thoughts(
 
 fn sandbox_response(question: &Question<'_>) -> AttemptResponse {
     let response = Box::new(sandbox::answer(question.request));
-    let answer = ModelResponse::Whole { response, bytes: None };
+    let answer = ModelResponse::Whole { response, bytes: None, events: None };
     AttemptResponse { answer, warnings: Vec::new(), reply: question.reply.clone(), upstream: Dialect::Chat }
 }

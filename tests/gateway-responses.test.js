@@ -151,12 +151,29 @@ for (const way of ["whole", "stream"]) {
     const guarded = sdk(await keyOf(ada, { guardrails: { output: { secrets: { action: "redact" } } } }));
     for (const more of [{}, { reasoning: SUMMARY }, { include: INCLUDE }, { include: INCLUDE, store: false, reasoning: SUMMARY }]) {
       const first = await respond(way, { model: GPT, input: [QUESTION], ...more }, guarded);
-      assert.deepEqual(types(first.output), ["reasoning", "function_call", "function_call"], JSON.stringify(more));
+      assert.deepEqual(types(first.output), ["reasoning", "web_search_call", "function_call", "function_call"], JSON.stringify(more));
       await respond(way, { model: GPT, input: [QUESTION, ...sent(first.output), ...results(first)] }, guarded);
-      assert.deepEqual(types(lastInput()), ["message", "reasoning", "function_call", "function_call", "function_call_output", "function_call_output"]);
+      assert.deepEqual(types(lastInput()), ["message", "reasoning", "web_search_call", "function_call", "function_call", "function_call_output", "function_call_output"]);
       assert.ok(lastInput()[1].encrypted_content.startsWith("gAAAA"));
       if (more.store !== false) await respond(way, { model: GPT, previous_response_id: first.id, input: results(first) }, guarded);
     }
+  });
+
+  test(`${way}: a guardrail reads the items of tools that the vendor runs`, async () => {
+    const secret = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
+    const searched = async (action) => {
+      gpt.setAnswer(() => ({ searches: `what is ${secret}`, draws: secret, content: "It is here." }));
+      const guarded = sdk(await keyOf(ada, { guardrails: { output: { secrets: { action } } } }));
+      const response = await respond(way, { model: GPT, input: [QUESTION], tools: [] }, guarded);
+      answerAsBefore();
+      return response;
+    };
+    const redacted = await searched("redact");
+    assert.deepEqual(types(redacted.output), ["web_search_call", "image_generation_call", "message"]);
+    assert.match(redacted.output[0].action.query, /^what is (?!ghp_)/);
+    assert.equal(redacted.output[1].result, secret, "the bytes of a picture are no text");
+    const blocked = await searched("block");
+    assert.deepEqual([types(blocked.output), blocked.status, blocked.incomplete_details?.reason], [[], "incomplete", "content_filter"]);
   });
 
   test(`${way}: another user finds neither the answer nor its items`, async () => {

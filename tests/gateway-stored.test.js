@@ -98,7 +98,8 @@ test("an answer that is interrupted, refused, blocked or without `store` is not 
 test("a chat that is too large to be stored is answered, and a header says that it is not stored", async () => {
   const messages = [{ role: "user", content: "x".repeat(1_500_001) }];
   const before = await count();
-  for (const more of [{}, { stream: true }]) {
+  const enabled_tools = ["extract_content"];
+  for (const more of [{}, { stream: true }, { enabled_tools }, { enabled_tools, stream: true }]) {
     const warned = async (body) => {
       const response = await api("POST", "/v1/chat/completions", { model: "gpt/m", store: true, ...more, ...body }, as(adas));
       assert.equal(response.status, 200, await response.text());

@@ -153,7 +153,7 @@ impl Call {
     /// The warnings about the request: what was left out of it, and which guardrails found something.
     pub(super) fn warnings(&self, inbound: &GatewayRequest) -> Vec<String> {
         let found = self.rules.iter().map(|rule| format!("guardrail: {rule}"));
-        inbound.request.warnings.iter().cloned().chain(found).chain(self.keep.warning()).collect()
+        inbound.request.warnings.iter().cloned().chain(found).collect()
     }
 
     /// Asks for the answer. If it comes whole, its call is recorded while the client gets it;
@@ -174,6 +174,7 @@ impl Call {
         let client = inbound.client;
         let is_kept = self.place.is_some() || !matches!(self.keep, Keep::Nothing);
         let mut headers = response::headers(&answered, &self.warnings(inbound));
+        self.keep.warn(&mut headers);
         if inbound.options.cache.is_some() {
             headers.push(("x-gateway-cache", "miss".to_owned()));
         }

@@ -11,6 +11,7 @@ use worker::Env;
 
 use super::{
     guard::Guards,
+    response::{self, Headers},
     store::{self, NewResponse},
     stored,
     stored::openai::Wanted,
@@ -52,12 +53,14 @@ impl Keep {
         }
     }
 
-    /// Why the answer will not be stored.
-    pub(super) fn warning(&self) -> Option<String> {
-        let Self::Completion(keeper) = self else { return None };
-        keeper
-            .is_too_large()
-            .then(|| format!("store: not stored, it is larger than {} bytes", stored::MOST_BYTES))
+    /// Adds a warning if the answer will not be stored.
+    pub(super) fn warn(&self, headers: &mut Headers) {
+        if let Self::Completion(keeper) = self
+            && keeper.is_too_large()
+        {
+            let words = format!("store: not stored, it is larger than {} bytes", stored::MOST_BYTES);
+            response::warn(headers, &[&words]);
+        }
     }
 }
 

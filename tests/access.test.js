@@ -139,6 +139,7 @@ const BODIES = {
   "POST /v1/messages": ({ modelId }) => ({ model: modelId, messages: HI, max_tokens: 10 }),
   "POST /v1/messages/count_tokens": ({ modelId }) => ({ model: modelId, messages: HI }),
   "POST /v1/responses/input_tokens": ({ modelId }) => ({ model: modelId, input: "Hi" }),
+  "POST /v1/responses/compact": ({ modelId }) => ({ model: modelId, input: "Hi" }),
   "POST /v1/responses": ({ modelId }) => ({ model: modelId, input: "Hi" }),
   "POST /v1/completions": ({ modelId }) => ({ model: modelId, prompt: "Hi" }),
   "POST /v1/embeddings": ({ modelId }) => ({ model: modelId, input: "Hi" }),
@@ -160,7 +161,7 @@ const UNFIT = {
   "POST /auth/logout": 409, "POST /admin/dead-letters/{id}/redrive": 409,
   ...Object.fromEntries(["user", "org"].flatMap((kind) => ["create-repo", "initial-commit", "commit"].map((verb) => [`POST /github/${kind}/${verb}`, 403]))),
   "POST /apps/{id}/pull": 400, // it has no repository
-  "POST /v1/embeddings": 400, "POST /v1/moderations": 404, // Anthropic has none
+  "POST /v1/embeddings": 400, "POST /v1/responses/compact": 400, "POST /v1/moderations": 404, // Anthropic has none
   "PATCH /api/v1/deployments/{name}/status": 409, // it is `processing` already
 };
 /** Public resources with ids, and resources whose names each user has for themselves. */

@@ -73,7 +73,7 @@ test("without Claude any model with tools answers, and the operator's model with
   const { events } = await agents(await startWorker(unpriced)).sendToEnd("A timer");
   assert.match(texts(events).at(-1), /used up its 30 tokens/);
   const budgeted = await agents(await startWorker({ ...unpriced, DAILY_BUDGET_MICRO_USD: "1000000" })).sendToEnd("A timer");
-  assert.match(texts(budgeted.events).at(-1), /price is not known here/);
+  assert.match(texts(budgeted.events).at(-1), /The price of local\/unpriced is not known here, so no budget can pay for it; ask another model/);
   assert.equal(local.requests.length, 2);
 });
 

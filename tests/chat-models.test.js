@@ -97,8 +97,15 @@ test("a picture for a model that reads none is an error, and other models get it
   const data = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
   const images = [{ mediaType: "image/png", data }];
   const id = await newProject(adas);
-  await problem(await send(adas, id, "Like this", { model: "rival/blind", images }), 400, "unsupported_by_model");
+  const { detail } = await problem(await send(adas, id, "Like this", { model: "rival/blind", images }), 400, "unsupported_by_model");
+  assert.equal(detail, "The model rival/blind does not read images; send the message without them, or to another model");
   assert.deepEqual(await messages(adas, id), []);
+  // What the provider itself does not take is not said in its words.
+  const words = "Unsupported value: 'reasoning_effort' does not support 'low' with this model.";
+  rival.setFault({ status: 400, message: words, code: "unsupported_value", times: Infinity });
+  const refused = await problem(await send(adas, id, "Like this", { model: "rival/reads", images }), 502, "upstream_rejected");
+  assert.equal(refused.detail, "The model rival/reads refused the request");
+  rival.reset();
   rival.setAnswer("Nice.");
   await chat(adas, id, "Like this", { model: "rival/reads", images });
   assert.deepEqual(rival.requests.at(-1).body.messages.at(-1).content[0], { type: "image_url", image_url: { url: `data:image/png;base64,${data}` } });
@@ -134,7 +141,8 @@ test("under a budget no model without a price answers", async () => {
   const { key } = await newKey(ada.token, { scopes, gateway: { budget: { microUsd: 100_000, per: "day" } } });
   const bound = asUser(key);
   const id = await newProject(bound);
-  await problem(await send(bound, id, "Hi", { model: "rival/free" }), 502, "upstream_rejected");
+  const { detail } = await problem(await send(bound, id, "Hi", { model: "rival/free" }), 403, "model_without_price");
+  assert.match(detail, /price of rival\/free is not known here.*ask another model/);
   rival.setAnswer({ content: "Hello.", usage: { prompt_tokens: 500, completion_tokens: 10, total_tokens: 510 } });
   assert.equal(saved((await chat(bound, id, "Hi", { model: "rival/reads" })).events).costMicroUsd, 600);
 });

@@ -45,6 +45,21 @@ test("a key can use and list only the models that it allows", async () => {
   assert.deepEqual(data.map(({ id }) => id), ["gpt/other"]);
 });
 
+test("a key cannot count the tokens of a model that it does not allow", async () => {
+  const key = await keyOf(ada, { models: ["gpt/o*"] });
+  const count = (path, model, more) => api("POST", path, { model, ...more }, { ...as(key), ...(path.includes("messages") && { "anthropic-version": "2023-06-01" }) });
+  for (const [path, more, type] of [
+    ["/v1/messages/count_tokens", { messages: [{ role: "user", content: "Hi" }] }, "permission_error"],
+    ["/v1/responses/input_tokens", { input: "Hi" }, "invalid_request_error"],
+  ]) {
+    assert.ok((await (await count(path, "gpt/other", more)).json()).input_tokens > 0, path);
+    const refused = await count(path, "gpt/m", more);
+    const { error } = await refused.json();
+    assert.deepEqual([refused.status, error.type, error.message], [403, type, "This API key may not ask gpt/m"], path);
+    assert.equal((await count(path, "nobody", more)).status, 404, path);
+  }
+});
+
 test("of fifty parallel requests only as many pass as the budget pays for, and the others are told when it is renewed", async () => {
   gpt.setAnswer({ content: "x", usage: { prompt_tokens: 20, completion_tokens: 100, total_tokens: 120 } });
   // One costs 20 + 100 * 10 micro-dollars; 1,000 and the estimate of the prompt are reserved at most.

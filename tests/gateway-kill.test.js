@@ -23,6 +23,7 @@ const money = () => database((db) => ({ ...db.prepare(`
   SELECT (SELECT used FROM daily_counters WHERE name = 'budget-day') AS day, (SELECT used FROM model_budgets WHERE subject = 'all') AS all_users,
     (SELECT count(*) FROM model_reservations) AS reservations`).get() }));
 const calls = () => database((db) => db.prepare("SELECT status, model, input_tokens AS input, cost_micro_usd AS cost, is_estimated FROM model_calls ORDER BY created_at").all().map((row) => ({ ...row })));
+const metrics = () => database((db) => db.prepare("SELECT * FROM model_metrics ORDER BY outcome").all().map((row) => ({ ...row })));
 const sweep = async () => assert.ok((await fetch(`${url}/cdn-cgi/handler/scheduled`)).ok);
 
 test("a call in which the Worker is killed pays for its prompt when it counts as lost, and a later call is paid exactly", async () => {
@@ -57,6 +58,13 @@ test("a call in which the Worker is killed pays for its prompt when it counts as
   // 4,000 letters and blanks, at 2 dollars for a million tokens.
   assert.ok(input > 800 && input < 1500 && cost === input * 2, JSON.stringify(lost));
   assert.deepEqual(await money(), { day: 2 * cost, all_users: 2 * cost, reservations: 0 });
+  const [counted] = await metrics();
+  const { total_ms: taken } = counted;
+  assert.deepEqual(counted, {
+    provider: "anthropic", model: "anthropic/claude-sonnet-5-5", outcome: "left", calls: 2, attempts: 2, first_ms: 0, total_ms: taken, input_tokens: 2 * input, output_tokens: 0, cost_micro_usd: 2 * cost,
+    first_buckets: "[0,0,0,0,0,0,0,0,0,0]", total_buckets: "[0,0,0,0,0,0,0,0,0,2]", attempt_buckets: "[2,0,0,0,0]",
+  });
+  assert.ok(taken > 0);
 
   await start();
   const again = await (await call(true)).text();

@@ -34,11 +34,12 @@ const ENDED = /function_call_output|tool_result/;
 
 let calls = 0;
 const callIds = () => [(calls += 1), (calls += 1)].map((n) => `call_${n}`);
-gpt.setAnswer((body) => {
+const answerAsBefore = () => gpt.setAnswer((body) => {
   const thinks = "Let me think of it.";
   if (ENDED.test(JSON.stringify(body.input))) return { thinks, content: "It is here." };
   return { thinks, searches: "it", toolCalls: callIds().map((id, n) => ({ id, name: TOOLS[n].name, args: '{"q":"it"}' })) };
 });
+answerAsBefore();
 claude.setAnswer((body) => {
   const thinking = { type: "thinking", thinking: "Let me think of it." };
   if (ENDED.test(JSON.stringify(body.messages))) return [thinking, { type: "text", text: "It is here." }];
@@ -150,12 +151,29 @@ for (const way of ["whole", "stream"]) {
     const guarded = sdk(await keyOf(ada, { guardrails: { output: { secrets: { action: "redact" } } } }));
     for (const more of [{}, { reasoning: SUMMARY }, { include: INCLUDE }, { include: INCLUDE, store: false, reasoning: SUMMARY }]) {
       const first = await respond(way, { model: GPT, input: [QUESTION], ...more }, guarded);
-      assert.deepEqual(types(first.output), ["reasoning", "function_call", "function_call"], JSON.stringify(more));
+      assert.deepEqual(types(first.output), ["reasoning", "web_search_call", "function_call", "function_call"], JSON.stringify(more));
       await respond(way, { model: GPT, input: [QUESTION, ...sent(first.output), ...results(first)] }, guarded);
-      assert.deepEqual(types(lastInput()), ["message", "reasoning", "function_call", "function_call", "function_call_output", "function_call_output"]);
+      assert.deepEqual(types(lastInput()), ["message", "reasoning", "web_search_call", "function_call", "function_call", "function_call_output", "function_call_output"]);
       assert.ok(lastInput()[1].encrypted_content.startsWith("gAAAA"));
       if (more.store !== false) await respond(way, { model: GPT, previous_response_id: first.id, input: results(first) }, guarded);
     }
+  });
+
+  test(`${way}: a guardrail reads the items of tools that the vendor runs`, async () => {
+    const secret = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
+    const searched = async (action) => {
+      gpt.setAnswer(() => ({ searches: `what is ${secret}`, draws: secret, content: "It is here." }));
+      const guarded = sdk(await keyOf(ada, { guardrails: { output: { secrets: { action } } } }));
+      const response = await respond(way, { model: GPT, input: [QUESTION], tools: [] }, guarded);
+      answerAsBefore();
+      return response;
+    };
+    const redacted = await searched("redact");
+    assert.deepEqual(types(redacted.output), ["web_search_call", "image_generation_call", "message"]);
+    assert.match(redacted.output[0].action.query, /^what is (?!ghp_)/);
+    assert.equal(redacted.output[1].result, secret, "the bytes of a picture are no text");
+    const blocked = await searched("block");
+    assert.deepEqual([types(blocked.output), blocked.status, blocked.incomplete_details?.reason], [[], "incomplete", "content_filter"]);
   });
 
   test(`${way}: another user finds neither the answer nor its items`, async () => {
@@ -229,6 +247,55 @@ test("the input of a stored answer is listed page by page", async () => {
   for (const query of ["limit=0", "limit=101", "order=up"]) assert.equal((await api("GET", `/v1/responses/${second.id}/input_items?${query}`, undefined, as(adas))).status, 400, query);
 });
 
+test("an answer that is too large for a row is kept whole for a day, and its object goes with it", async () => {
+  const { FILES } = worker.env;
+  const sweep = () => worker.worker.scheduled({ cron: "* * * * *" });
+  const picture = "iVBORw0KGgo".repeat(200_000);
+  const draw = async (who = client) => {
+    gpt.setAnswer(() => ({ thinks: "A cat.", draws: picture, content: "Here." }));
+    const response = await respond("whole", { model: GPT, input: [QUESTION], tools: [{ type: "image_generation" }] }, who);
+    gpt.setAnswer("A cat.");
+    const [{ file, items }] = await sql("SELECT file, items FROM model_responses WHERE id = ?", response.id);
+    assert.ok(items.length < 1_000 && (await FILES.head(file)), "it is in the bucket");
+    return { response, file };
+  };
+  const gone = async (file, why) => {
+    await sweep();
+    assert.equal(await FILES.head(file), null, why);
+    assert.deepEqual(await sql("SELECT key FROM unused_files"), [], why);
+  };
+  const { response, file } = await draw();
+  assert.equal(response.store, true);
+  await sweep();
+  assert.deepEqual((await client.responses.retrieve(response.id)).output, sent(response.output));
+  const pictures = (items) => items.filter(({ result }) => result === picture).length;
+  const next = await respond("whole", { model: GPT, previous_response_id: response.id, input: "What is it?" });
+  assert.deepEqual([types(lastInput()), pictures(lastInput())], [["message", "reasoning", "image_generation_call", "message", "message"], 1]);
+  const all = await Array.fromAsync(client.responses.inputItems.list(next.id, { order: "asc" }));
+  assert.deepEqual([all.length, pictures(all)], [5, 1]);
+  const reference = { type: "item_reference", id: response.output.find(({ type }) => type === "image_generation_call").id };
+  await client.responses.create({ model: GPT, input: [reference, QUESTION], store: false });
+  assert.deepEqual([types(lastInput()), pictures(lastInput())], [["image_generation_call", "message"], 1]);
+  await assert.rejects(sdk(bobs).responses.create({ model: GPT, input: [reference, QUESTION] }), OpenAI.NotFoundError);
+  await assert.rejects(sdk(bobs).responses.retrieve(response.id), OpenAI.NotFoundError);
+
+  await client.responses.delete(response.id);
+  await assert.rejects(client.responses.retrieve(response.id), OpenAI.NotFoundError);
+  await gone(file, "deleted");
+  await client.responses.delete(next.id);
+  await sweep();
+  const old = await draw();
+  await sql("UPDATE model_responses SET expires_at = 1 WHERE id = ?", old.response.id);
+  // The first sweep deletes the row, the second one the object.
+  await sweep();
+  await gone(old.file, "the day is over");
+  const cid = await signIn();
+  const lost = await draw(sdk(await keyOf(cid)));
+  assert.equal((await api("DELETE", `/auth/me?confirm=${cid.userId}`, undefined, as(cid.token))).status, 204);
+  await gone(lost.file, "the account is deleted");
+  answerAsBefore();
+});
+
 test("input tokens are estimated, those of the answer before included", async () => {
   const count = (body) => client.responses.inputTokens.count(body);
   const short = await count({ model: GPT, input: "Hi" });
@@ -237,6 +304,45 @@ test("input tokens are estimated, those of the answer before included", async ()
   const first = await ask("whole", GPT);
   assert.ok((await count({ model: GPT, input: results(first), previous_response_id: first.id })).input_tokens > short.input_tokens);
   await assert.rejects(count({ model: GPT, input: [1] }), OpenAI.BadRequestError);
+});
+
+test("a conversation is compacted by a provider that can, paid like an answer, and goes on with what is left", async () => {
+  const first = await ask("whole", GPT);
+  const { key, id } = await newKey(ada.token, { scopes: ["gateway"], gateway: { budget: { microUsd: 1_000_000, per: "day" } } });
+  const compacted = await sdk(key).responses.compact({ model: GPT, previous_response_id: first.id, input: results(first), instructions: "Be brief." });
+  assert.deepEqual([compacted.object, types(compacted.output)], ["response.compaction", ["message", "compaction"]]);
+  assert.match(compacted.id, /^resp_[0-9a-f]{32}$/);
+  const upstream = gpt.requests.at(-1);
+  assert.deepEqual([upstream.path, Object.keys(upstream.body).sort()], ["/v1/responses/compact", ["input", "instructions", "model"]]);
+  assert.deepEqual(types(upstream.body.input), ["message", "reasoning", "web_search_call", "function_call", "function_call", "function_call_output", "function_call_output"]);
+  const [call] = await sql("SELECT model, status, input_tokens AS input, output_tokens AS output, cost_micro_usd AS cost, is_estimated FROM model_calls ORDER BY created_at DESC, id LIMIT 1");
+  assert.deepEqual([call.model, call.status, call.input, call.output, call.is_estimated], [GPT, 200, 12, 7, 0]);
+  assert.ok(call.cost > 0 && call.cost === (await sql("SELECT used FROM model_budgets WHERE subject = ?", `key:${id}`))[0].used);
+
+  await client.responses.create({ model: GPT, input: [...compacted.output, QUESTION] });
+  assert.deepEqual(types(lastInput()), ["message", "compaction", "message"]);
+  assert.equal(lastInput()[1].encrypted_content, compacted.output[1].encrypted_content);
+  // Nothing but the answers before, and another provider, which cannot read what was left out.
+  const ended = await respond("whole", { model: GPT, previous_response_id: first.id, input: results(first) });
+  assert.equal((await client.responses.compact({ model: GPT, previous_response_id: ended.id })).object, "response.compaction");
+  await client.responses.create({ model: CLAUDE, input: [...compacted.output, QUESTION] });
+  assert.ok(!JSON.stringify(claude.requests.at(-1).body).includes("compacted"));
+  await assert.rejects(client.responses.retrieve(compacted.id), OpenAI.NotFoundError);
+});
+
+test("a provider without compaction says so, and guardrails read what is compacted", async () => {
+  await assert.rejects(client.responses.compact({ model: CLAUDE, input: "Hi" }), { status: 400, param: "model", code: "unsupported_value", message: /does not offer \/responses\/compact/ });
+  await assert.rejects(client.responses.compact({ model: GPT }), { status: 400, param: "input" });
+  const secret = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
+  const input = [{ type: "message", role: "user", content: `It is ${secret}.` }, { type: "compaction", id: "cmp_x", encrypted_content: "gAAAAnobodys" }];
+  const guarded = (action) => keyOf(ada, { guardrails: { input: { secrets: { action } } } }).then(sdk);
+  await assert.rejects((await guarded("block")).responses.compact({ model: GPT, input }), { status: 400, code: "content_policy_violation" });
+  const redacting = await guarded("redact");
+  await assert.rejects(redacting.responses.compact({ model: GPT, input }), { status: 400, code: "invalid_encrypted_content" });
+  const { output } = await redacting.responses.compact({ model: GPT, input: input.slice(0, 1), prompt_cache_key: "k" });
+  assert.ok(!JSON.stringify([output, gpt.requests.at(-1).body]).includes("ghp_"));
+  assert.equal(gpt.requests.at(-1).body.prompt_cache_key, "k");
+  assert.equal((await api("POST", "/v1/responses/compact", { model: GPT, input: "Hi" }, as(await keyOf(ada, { models: ["anthropic/*"] })))).status, 403);
 });
 
 test("thoughts that the provider's account cannot decrypt are left out, and the conversation goes on", async () => {

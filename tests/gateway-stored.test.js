@@ -95,6 +95,22 @@ test("an answer that is interrupted, refused, blocked or without `store` is not 
   assert.equal(await count(), before);
 });
 
+test("a chat that is too large to be stored is answered, and a header says that it is not stored", async () => {
+  const messages = [{ role: "user", content: "x".repeat(1_500_001) }];
+  const before = await count();
+  const enabled_tools = ["extract_content"];
+  for (const more of [{}, { stream: true }, { enabled_tools }, { enabled_tools, stream: true }]) {
+    const warned = async (body) => {
+      const response = await api("POST", "/v1/chat/completions", { model: "gpt/m", store: true, ...more, ...body }, as(adas));
+      assert.equal(response.status, 200, await response.text());
+      return response.headers.get("x-gateway-warnings") ?? "";
+    };
+    assert.match(await warned({ messages }), /^store: not stored, it is larger than 1500000 bytes$/);
+    assert.equal(await warned({ messages, store: false }), "");
+  }
+  assert.equal(await count(), before);
+});
+
 test("text that a guardrail redacts is not stored either", async () => {
   const rule = { secrets: { action: "redact" } };
   const key = await keyOf(ada, { guardrails: { input: rule, output: rule } });

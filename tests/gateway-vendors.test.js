@@ -127,6 +127,20 @@ test("a wrong key has the code of each vendor, and ours on our own paths", async
   assert.equal((await (await api("GET", "/api/projects", undefined, wrong)).json()).code, "unauthorized");
 });
 
+test("audio passes in a stream, whether it is held back or not", async () => {
+  const chunk = (delta, finish = null) => `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
+  const raw = [chunk({ role: "assistant", audio: { id: "audio_1", transcript: "It is" } }), chunk({ audio: { data: "UklGRg==" } }), chunk({ audio: { expires_at: 1795827600 } }), chunk({}, "stop"), "data: [DONE]\n\n"];
+  for (const mode of ["live", "buffered"]) {
+    gpt.setFault({ raw });
+    const asked = { model: "openai/gpt-6-luna", messages: HI, stream: true, modalities: ["text", "audio"], audio: { voice: "alloy", format: "pcm16" } };
+    const response = await api("POST", "/v1/chat/completions", asked, { ...as(key), "x-gateway-stream-mode": mode });
+    assert.equal(response.headers.get("content-type"), "text/event-stream; charset=utf-8");
+    const events = (await response.text()).split("\n\n").filter((event) => event.startsWith("data: {")).map((event) => JSON.parse(event.slice(6)));
+    const heard = Object.assign({}, ...events.map(({ choices }) => choices[0]?.delta.audio));
+    assert.deepEqual(heard, { id: "audio_1", transcript: "It is", data: "UklGRg==", expires_at: 1795827600 }, mode);
+  }
+});
+
 test("the tokens of a model that is not there cannot be counted", async () => {
   const count = (model) => api("POST", "/v1/messages/count_tokens", { model, messages: HI }, { ...as(key), ...VERSION });
   for (const model of ["auto", "claude-haiku-4-5", "openai/gpt-6-luna"]) assert.ok((await good(await count(model))).input_tokens > 0);

@@ -116,6 +116,16 @@ test("a model of the settings generates, at its own price", async () => {
   assert.ok(job.usage.cost_micro_usd > 0);
 });
 
+test("a startup whose model has no price fails under a budget, and its job says what to do", async () => {
+  const models = [{ id: "free", context: 200_000, max_output: 32_000, input: null, output: null, capabilities: ["structured_output"] }];
+  const PROVIDERS = JSON.stringify([{ name: "local", base_url: `${gpt.url}/v1`, key: gpt.key, dialect: "openai", models }]);
+  const bound = startups(await startWorker({ PROVIDERS, GENERATE_MODEL: "local/free", DAILY_BUDGET_MICRO_USD: String(BUDGET) }));
+  const { job } = await bound.made("A booking app for barbers");
+  assert.equal(job.status, "failed");
+  assert.match(job.error, /price of local\/free is not known here, so no budget can pay for it; ask another model/);
+  assert.equal(gpt.requests.length, 0);
+});
+
 test("without any key nothing is generated and no app is built in production, except with the user's own key, which pays", async () => {
   const own = await startWorker({
     ...production(stack), SEALING_KEY: "0f".repeat(32), CLAUDE_BASE_URL: claude.url, OPENAI_BASE_URL: `${gpt.url}/v1`, DAILY_BUDGET_MICRO_USD: "1",

@@ -166,6 +166,7 @@ const BODIES = {
   },
   "POST /chat/completions/{id}/check": { role: { good: "user", bad: [...NOT_TEXT, "", "system"] } },
   "POST /v1/responses/input_tokens": { model: MODEL, input: { required: true, good: "Hi", bad: [1, true, {}, [1]] } },
+  "POST /v1/responses/compact": { model: MODEL, input: { required: true, good: "Hi", bad: [1, true, {}, [1]] } },
   "POST /v1/responses": { model: MODEL, input: { required: true, good: "Hi", bad: [1, true, {}, [1]] } },
   "POST /v1/completions": { model: MODEL, prompt: { required: true, good: "Hi", bad: [1, true, {}, []] } },
   "POST /v1/embeddings": { model: MODEL, input: { required: true, good: "Hi", bad: [1, true, {}, [], ""] } },

@@ -312,8 +312,7 @@ async fn store_state(work: &Work, state: &Value) -> Result<Vec<Statement>, Error
     let digest: [u8; 32] = Sha256::digest(&sealed).into();
     let hash = base16ct::lower::encode_string(digest.get(..8).unwrap_or_default());
     let key = format!("agent-states/{}/{hash}", work.turn.id);
-    work.context.database.query(store::work::announce(&key, now_ms() + files::UNCLAIMED_MS)).await?;
-    files::put(&work.context.env, &key, sealed.into_bytes()).await?;
+    files::put_unclaimed(&work.context.env, &work.context.database, &key, sealed.into_bytes()).await?;
     let mut writes: Vec<Statement> = store::work::set_agent_state(&work.turn, &key, now_ms()).into();
     writes.push(files::claim(&key));
     Ok(writes)

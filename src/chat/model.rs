@@ -290,7 +290,9 @@ impl Choice {
             filter: &|| None,
         };
         let asked = models::ask(&question, candidates.to_vec(), Providers::of(settings)?).await;
-        let (answer, answered) = asked.map_err(|failed| into_error(&failed, candidates.first()))?;
+        let has_images = prompt.has_images();
+        let (answer, answered) =
+            asked.map_err(|failed| into_error(&failed, candidates.first(), has_images))?;
         let pricing = Pricing {
             name: name_of(&answered.candidate).to_owned(),
             is_own_key: self.is_own(&answered.candidate),
@@ -351,7 +353,7 @@ async fn opened(body: Body, deadlines: Deadlines) -> Result<Source, Error> {
 const TOO_LONG: &str = "conversation_too_long";
 
 /// Why the first candidate does not answer, and what to do about it.
-fn into_error(failed: &FailedCall, first: Option<&Candidate>) -> Error {
+fn into_error(failed: &FailedCall, first: Option<&Candidate>, has_images: bool) -> Error {
     let who = match first {
         Some(candidate) if !is_claude(candidate) => format!("The model {}", candidate.model.id),
         _ => "Claude".to_owned(),
@@ -367,11 +369,17 @@ fn into_error(failed: &FailedCall, first: Option<&Candidate>) -> Error {
             code: "unknown_model",
             detail: "Its provider does not know this model; leave `model` out for the default".to_owned(),
         },
-        Class::Invalid if failed.error.code.as_deref() == Some("unsupported_value") => {
-            Error::Refused { code: "unsupported_by_model", detail: failed.error.message.clone() }
+        Class::Invalid if has_images && first.is_some_and(|candidate| !candidate.model.can("images")) => {
+            images_unread(&who)
         }
         _ => with_advice(models::described(&failed.error, failed.retry_after_s, &who), &failed.error),
     }
+}
+
+/// The error for images that the model `who` does not read.
+pub(super) fn images_unread(who: &str) -> Error {
+    let detail = format!("{who} does not read images; send the message without them, or to another model");
+    Error::Refused { code: "unsupported_by_model", detail }
 }
 
 /// Adds to a failure of the model what can be done about it.

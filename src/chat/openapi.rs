@@ -6,11 +6,13 @@ use serde_json::json;
 
 use super::{
     NOT_FOUND, NewMessage,
+    model::images_unread,
     store::{MessageView, Role, Status},
 };
 use crate::{
     error::{Error, UpstreamKind},
     identity::quotas::{self, Quota},
+    models,
     openapi::{Count, DocumentedResponse, Module, Operation},
     store::projects::Project,
 };
@@ -84,14 +86,12 @@ fn stream() -> Operation {
             code: "unknown_model",
             detail: "Its provider does not know this model; leave `model` out for the default".to_owned(),
         })
-        .fails(Error::Refused {
-            code: "unsupported_by_model",
-            detail: "this model does not read images".to_owned(),
-        })
+        .fails(images_unread("The model openai/gpt-6-sol"))
         .fails(Error::Forbidden {
             code: "model_not_allowed",
             detail: "This API key may not ask openai/gpt-6-sol".into(),
         })
+        .fails(models::without_price("openai/gpt-7"))
         .fails(Error::Refused {
             code: "conversation_too_long",
             detail: "The project and its conversation are too large for the model: name the files to change, make \

@@ -100,6 +100,10 @@ impl<'a> ChatPrompt<'a> {
         Self::new(self.message, self.code, self.history, budget).with(self.images)
     }
 
+    pub(super) fn has_images(&self) -> bool {
+        !self.images.is_empty()
+    }
+
     /// About how many tokens the prompt has.
     pub(super) fn tokens(&self) -> u64 {
         let fixed = [SYSTEM, &self.context, &self.message];

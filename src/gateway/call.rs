@@ -6,6 +6,7 @@ use hatch_dialects::{
     Class, DailyBudget, Dialect, Error as DialectError, Filter, Reply, Request, Seal, Usage, estimate_prompt,
 };
 use hatch_guardrails::Policy;
+use worker::Env;
 
 use super::{
     account::{self, Account},
@@ -42,7 +43,7 @@ pub(super) struct Call {
     pub(super) keys: Keys,
     pub(super) prompt_tokens: u64,
     /// Whether a guardrail has changed the request.
-    is_changed: bool,
+    pub(super) is_changed: bool,
     /// The guardrails that found something in the request.
     rules: Vec<String>,
     /// The step of a chat whose tools the gateway runs.
@@ -93,11 +94,11 @@ impl Call {
         let budgets = Budgets::of(&limits, context)?;
         let is_counted = !is_caller_paid && budgets.are_there()?;
         if is_counted {
+            let first = candidates.first().map(|candidate| candidate.model.id.clone());
             candidates.retain(|candidate| candidate.model.prices.is_some() || has_own_key(candidate));
-        }
-        if candidates.is_empty() {
-            let words = "A model whose price is not known here cannot be used under a budget";
-            return Err(DialectError::new(Class::Permission, words).with_code("model_without_price").into());
+            if let (true, Some(first)) = (candidates.is_empty(), first) {
+                return Err(models::without_price(&first));
+            }
         }
         let output = request.max_tokens.unwrap_or_default();
         let ours = candidates.iter().filter(|candidate| !has_own_key(candidate));
@@ -150,7 +151,7 @@ impl Call {
     }
 
     /// The warnings about the request: what was left out of it, and which guardrails found something.
-    fn warnings(&self, inbound: &GatewayRequest) -> Vec<String> {
+    pub(super) fn warnings(&self, inbound: &GatewayRequest) -> Vec<String> {
         let found = self.rules.iter().map(|rule| format!("guardrail: {rule}"));
         inbound.request.warnings.iter().cloned().chain(found).collect()
     }
@@ -173,6 +174,7 @@ impl Call {
         let client = inbound.client;
         let is_kept = self.place.is_some() || !matches!(self.keep, Keep::Nothing);
         let mut headers = response::headers(&answered, &self.warnings(inbound));
+        self.keep.warn(&mut headers);
         if inbound.options.cache.is_some() {
             headers.push(("x-gateway-cache", "miss".to_owned()));
         }
@@ -182,7 +184,7 @@ impl Call {
                 let call = Box::new(self.into_streaming(answered, idle_ms, client));
                 Ok(Begun::Live { stream, call, headers })
             }
-            ModelResponse::Whole { response, bytes } => {
+            ModelResponse::Whole { response, bytes, events } => {
                 let is_as_sent =
                     client == Dialect::Messages && answered.upstream == client && !self.guards.has_output();
                 let bytes = bytes.filter(|_| is_as_sent);
@@ -201,7 +203,7 @@ impl Call {
                 } else {
                     context.background.run(close);
                 }
-                Ok(Begun::Whole(Box::new(Whole { answer: watched?, bytes, reply, headers })))
+                Ok(Begun::Whole(Box::new(Whole { answer: watched?, bytes, events, reply, headers })))
             }
         }
     }
@@ -226,7 +228,7 @@ impl Call {
             response.usage,
             Usage { input: self.prompt_tokens, ..Usage::default() },
         );
-        let kept = self.keep.statements(&self.entry.user, watched.as_ref(), &answered.reply);
+        let kept = self.keep.statements(&self.entry.user, watched.as_ref(), &answered.reply, &database).await;
         self.entry.close(outcome, kept, &database).await;
     }
 
@@ -302,7 +304,7 @@ pub(super) async fn answer(mut inbound: GatewayRequest, context: &RequestContext
     let database = context.database()?;
     let mut call = begin(&mut inbound, None, context, &database).await?;
     call.place = CacheSlot::of(&inbound, &call.guards, user);
-    call.keep = keep(&inbound, &call.guards);
+    call.keep = keep(&inbound, &call.guards, &context.env);
     if let Some(place) = &call.place
         && let Some(cached) = place.get(client, &call.candidates).await
     {
@@ -314,14 +316,16 @@ pub(super) async fn answer(mut inbound: GatewayRequest, context: &RequestContext
             live::respond(*stream, *call, headers, &context.background, database)
         }
         Begun::Whole(whole) => {
-            let Whole { answer, bytes, reply, headers } = *whole;
-            Ok(response::whole(&answer, bytes, client, inbound.request.stream, &reply, headers))
+            let Whole { answer, bytes, events, reply, headers } = *whole;
+            let is_stream = inbound.request.stream;
+            let as_sent = if is_stream { events } else { bytes };
+            Ok(response::whole(&answer, as_sent, client, is_stream, &reply, headers))
         }
     }
 }
 
 /// Begins the call of a request.
-async fn begin(
+pub(super) async fn begin(
     inbound: &mut GatewayRequest,
     step: Option<Step>,
     context: &RequestContext,
@@ -333,10 +337,10 @@ async fn begin(
 }
 
 /// What to store of the answer to this request.
-pub(super) fn keep(inbound: &GatewayRequest, guards: &Guards) -> Keep {
+pub(super) fn keep(inbound: &GatewayRequest, guards: &Guards, env: &Env) -> Keep {
     match inbound.client {
         Dialect::Responses if inbound.request.store != Some(false) => {
-            Keep::Response(stored_responses::Keeper::of(&inbound.items, guards))
+            Keep::Response(stored_responses::Keeper::of(&inbound.items, guards, env))
         }
         Dialect::Chat if inbound.ours.is_stored => {
             let name = inbound.ours.completion_id.clone();
@@ -352,6 +356,8 @@ pub(super) struct Whole {
     pub(super) answer: hatch_dialects::Response,
     /// The upstream's own bytes, if the client may have them.
     pub(super) bytes: Option<Vec<u8>>,
+    /// What a client that wants a stream gets, if the answer was held back from it.
+    pub(super) events: Option<Vec<u8>>,
     pub(super) reply: Reply,
     pub(super) headers: response::Headers,
 }
@@ -442,7 +448,7 @@ async fn respond_from_cache(
     reply.model.clone_from(&answer.model);
     let usage = answer.usage.unwrap_or_default();
     let outcome = Outcome { model: Some(&model), status: 200, usage, is_hit: true, ..Outcome::default() };
-    let statements = call.keep.statements(&call.entry.user, Some(&answer), &reply);
+    let statements = call.keep.statements(&call.entry.user, Some(&answer), &reply, database).await;
     call.entry.close(outcome, statements, database).await;
     let headers = vec![
         ("x-gateway-provider", provider),

@@ -4,9 +4,9 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use hatch_dialects::{
-    Class, Error as DialectError, Event, Filter, Request, Response,
+    Class, Error as DialectError, Event, Filter, Json, Request, Response,
     request::{Content, MediaSource, Part},
-    response::{Stop, StopReason},
+    response::{PartKind, Stop, StopReason},
 };
 use hatch_guardrails::{Action, Finding, Guard, Policy, PolicyError, Redactor, Rule};
 
@@ -36,7 +36,9 @@ pub(super) struct Checked {
 }
 
 /// Members that are no text: a provider refuses them if they are changed.
-const OPAQUE: &[&str] = &["encrypted_content", "id", "call_id"];
+const OPAQUE: &[&str] = &["encrypted_content", "id", "call_id", "type", "status"];
+/// The item whose `result` is the bytes of a picture.
+const PICTURE: &str = "image_generation_call";
 
 impl Guards {
     pub(super) fn new(policies: &[&Policy]) -> Result<Self, PolicyError> {
@@ -74,19 +76,7 @@ impl Guards {
 
     /// Redacts all texts of a JSON value but what only providers read, as [`Self::check`] redacts a request.
     pub(super) fn redact(&self, value: &mut Value) {
-        match value {
-            Value::String(text) => {
-                for guard in &self.input {
-                    *text = guard.inspect(text).text.into_owned();
-                }
-            }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.redact(item)),
-            Value::Object(members) => {
-                let texts = members.iter_mut().filter(|(name, _)| !OPAQUE.contains(&name.as_str()));
-                texts.for_each(|(_, member)| self.redact(member));
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
+        redact(value, &self.input, &mut true);
     }
 
     fn check_part(&self, part: &mut Part, checked: &mut Checked) -> Result<(), Error> {
@@ -153,6 +143,39 @@ impl Guards {
         });
         let left = collector.finish()?;
         Ok(Response { created: response.created, usage: response.usage, ..left })
+    }
+}
+
+/// Redacts all texts of a JSON value but what only providers read. `passes` becomes false if a rule blocks one.
+fn redact(value: &mut Value, guards: &[Guard], passes: &mut bool) {
+    match value {
+        Value::String(text) => {
+            for guard in guards {
+                let inspection = guard.inspect(text);
+                *passes &= !inspection.is_blocked;
+                *text = inspection.text.into_owned();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| redact(item, guards, passes)),
+        Value::Object(members) => {
+            let is_picture = members.get("type").is_some_and(|kind| kind == PICTURE);
+            let is_opaque = |name: &str| OPAQUE.contains(&name) || is_picture && name == "result";
+            let texts = members.iter_mut().filter(|(name, _)| !is_opaque(name));
+            texts.for_each(|(_, member)| redact(member, guards, passes));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// An item of the answer with what the rules leave of its texts. None if they do not let it pass.
+fn redacted(item: &Json, guards: &[Guard]) -> Option<Json> {
+    let mut value: Value = serde_json::from_str(item.as_str()).ok()?;
+    let (before, mut passes) = (value.clone(), true);
+    redact(&mut value, guards, &mut passes);
+    match passes {
+        true if value == before => Some(item.clone()),
+        true => Json::parse(&value.to_string()),
+        false => None,
     }
 }
 
@@ -265,8 +288,15 @@ impl Filter for OutputFilter {
             return;
         }
         match event {
+            Event::PartStart { part, choice, kind: PartKind::Item(item) } => {
+                self.open.insert(part, PartRedaction { choice, redactors: Vec::new(), is_text: false });
+                match redacted(&item, &self.guards) {
+                    Some(item) => sink(Event::PartStart { part, choice, kind: PartKind::Item(item) }),
+                    None => self.block(sink),
+                }
+            }
             Event::PartStart { part, choice, kind } => {
-                let is_text = matches!(kind, hatch_dialects::response::PartKind::Text);
+                let is_text = matches!(kind, PartKind::Text);
                 let redactors = self.guards.iter().map(Redactor::new).collect();
                 self.open.insert(part, PartRedaction { choice, redactors, is_text });
                 sink(Event::PartStart { part, choice, kind });

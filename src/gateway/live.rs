@@ -178,7 +178,7 @@ async fn close(
     if let (Some(place), Some(whole), 200) = (&call.place, &whole, status) {
         place.put(whole, call.client, &call.candidate, &call.reply).await;
     }
-    let stored = call.keep.statements(&call.entry.user, whole.as_ref(), &call.reply);
+    let stored = call.keep.statements(&call.entry.user, whole.as_ref(), &call.reply, database).await;
     call.entry.close(outcome, stored, database).await;
     whole
 }

@@ -11,6 +11,7 @@
 mod account;
 mod cache;
 mod call;
+pub(crate) mod compact;
 pub(crate) mod completions;
 pub(crate) mod dialect;
 pub(crate) mod dynamic_apps;
@@ -37,14 +38,14 @@ pub(crate) mod usage;
 pub(crate) use store::ExportedCall;
 pub(crate) use store::{OWNED, account_of_token};
 
-use hatch_dialects::{Dialect, Version, count_body, estimate_prompt};
+use hatch_dialects::{Dialect, Request, Version, count_body, estimate_prompt};
 use serde_json::json;
 use worker::Env;
 
 use crate::{
     error::Error,
     http::{RequestContext, body},
-    models::{AUTO, Catalogue, Providers, resolve},
+    models::{Catalogue, KeyLimits, Preference, Providers, RouteQuery, candidates},
     platform::{clock::now_ms, log, response::Response},
     settings::FromVars as _,
     store::Database,
@@ -93,6 +94,7 @@ pub(crate) async fn responses(context: RequestContext) -> Result<Response, Error
 /// `POST /v1/responses/input_tokens`: an estimate that is rather too high.
 pub(crate) async fn input_tokens(context: RequestContext) -> Result<Response, Error> {
     let inbound = call::read(&context, Dialect::Responses).await?;
+    require_models(inbound.names(), &context).await?;
     let tokens = estimate_prompt(&inbound.request);
     let count = json!({ "object": "response.input_tokens", "input_tokens": tokens });
     Ok(Response::json(200, count.to_string()))
@@ -108,20 +110,25 @@ pub(crate) async fn count_tokens(context: RequestContext) -> Result<Response, Er
     let bytes = body::bytes(&context).await?;
     Version::parse(context.request.header("anthropic-version").as_deref())?;
     let request = hatch_dialects::parse_count(&bytes, &request::incoming(&context)?)?;
-    require_model(&request.model, &context).await?;
+    require_models(vec![&request.model], &context).await?;
     Ok(Response::json(200, count_body(estimate_prompt(&request))))
 }
 
 /// # Errors
-/// 404 for a name that no message could be sent to.
-async fn require_model(name: &str, context: &RequestContext) -> Result<(), Error> {
-    if name == AUTO {
-        return Ok(());
-    }
-    let providers = Providers::of(&context.settings)?;
-    let catalogue = Catalogue::of(&context.settings, &context.database()?).await?;
+/// 404 for a name that no message could be sent to, 403 if the caller's key allows none of these.
+async fn require_models(names: Vec<&str>, context: &RequestContext) -> Result<(), Error> {
+    let settings = &context.settings;
+    let limits = KeyLimits::parse(context.caller.user()?.gateway.as_deref())?;
+    let catalogue = Catalogue::of(settings, &context.database()?).await?;
     let keys = account::Account::of(context).await?.keys(context)?;
-    resolve(name, &catalogue, providers, &keys)?;
+    let query = RouteQuery {
+        names,
+        preference: Preference::default(),
+        prompt_tokens: 0,
+        allowed: limits.models.as_deref(),
+        keys: &keys,
+    };
+    candidates(&query, &Request::default(), &catalogue, Providers::of(settings)?)?;
     Ok(())
 }
 

@@ -83,6 +83,7 @@ pub(crate) fn module() -> Module {
             responses(),
             of_response("GET /v1/responses/{id}", "gateway.response", "Show a stored answer"),
             input_tokens(),
+            compact(),
             input_items(),
             of_response("DELETE /v1/responses/{id}", "gateway.forget-response", "Delete a stored answer"),
             messages(),
@@ -227,6 +228,25 @@ fn input_tokens() -> Operation {
         DocumentedResponse::new(200, "How many.")
             .json(Vendors(json!({ "object": "response.input_tokens", "input_tokens": 9 }))),
     )
+    .fails(Error::NotFound(Resource::Path))
+}
+
+fn compact() -> Operation {
+    let item = json!({ "id": "cmp_1", "type": "compaction", "encrypted_content": "gAAAAA" });
+    let usage = json!({ "input_tokens": 9, "output_tokens": 1, "total_tokens": 10 });
+    let answer = json!({ "id": "resp_1", "object": "response.compaction", "created_at": 1_795_824_000,
+        "output": [item], "usage": usage });
+    asks(Operation::new("POST /v1/responses/compact", "gateway.compact", "Compact a conversation (OpenAI)"))
+        .about(
+            "Only models whose provider has OpenAI's Responses API can do it. The items of the answer take the place of the \
+             conversation's in the next request. `input` may be missing after `previous_response_id`. It is not stored.",
+        )
+        .object(
+            body("As OpenAI describes it: /docs/api-reference/responses/compact.", &["model"]),
+            json!({ "model": MODEL, "input": "Hi" }),
+            |object| reads(Dialect::Responses, object),
+        )
+        .answers(vendors("The items that are left.", answer))
 }
 
 fn input_items() -> Operation {

@@ -129,9 +129,9 @@ impl GatewayRequest {
         if client == Dialect::Responses {
             let wanted = references(&bytes)?;
             if let Some(id) = &wanted.previous_response_id {
-                previous = stored_responses::items_of(id, user, database).await?;
+                previous = stored_responses::items_of(id, user, &context.env, database).await?;
             }
-            named = stored_responses::items_named(&wanted.items, user, database).await?;
+            named = stored_responses::items_named(&wanted.items, user, &context.env, database).await?;
         }
         let find = |id: &str| named.iter().find(|(known, _)| known == id).map(|(_, item)| item.clone());
         let sealed = ReasoningSeal::of(context, user);
@@ -168,10 +168,14 @@ impl GatewayRequest {
         }
     }
 
+    /// The client's body, with what only the gateway knows in place of its ids.
+    pub(super) fn body(&self) -> &[u8] {
+        self.passed.as_ref().map_or(self.bytes.as_slice(), String::as_bytes)
+    }
+
     /// The body for an upstream of the same dialect, if it may have the client's.
     pub(super) fn bytes_to_pass_on(&self) -> Option<(&[u8], Dialect)> {
-        let bytes = self.passed.as_ref().map_or(self.bytes.as_slice(), String::as_bytes);
-        (!self.ours.is_bare).then_some((bytes, self.client))
+        (!self.ours.is_bare).then_some((self.body(), self.client))
     }
 
     /// The models to ask, in their order.

@@ -53,21 +53,21 @@ pub(super) fn with(response: Response, headers: Headers, request_id: &str) -> Re
     response.with("request-id", request_id).not_kept()
 }
 
-/// The response for a whole answer: the upstream's own bytes, JSON of the
-/// client's dialect, or a stream of it.
+/// The response for a whole answer: the bytes that are ready for its client, or JSON of the client's
+/// dialect, or a stream of it.
 pub(super) fn whole(
     answer: &DialectResponse,
-    bytes: Option<Vec<u8>>,
+    ready: Option<Vec<u8>>,
     client: Dialect,
     is_stream: bool,
     reply: &Reply,
     headers: Headers,
 ) -> Response {
     let response = if is_stream {
-        let text = stream_of(answer, client, reply);
-        Response::bytes(ResponseKind::Api, 200, EVENT_STREAM, text.into_bytes())
+        let events = ready.unwrap_or_else(|| stream_of(answer, client, reply).into_bytes());
+        Response::bytes(ResponseKind::Api, 200, EVENT_STREAM, events)
     } else {
-        let json = bytes.unwrap_or_else(|| client.render_response(answer, reply).into_bytes());
+        let json = ready.unwrap_or_else(|| client.render_response(answer, reply).into_bytes());
         Response::bytes(ResponseKind::Api, 200, "application/json", json)
     };
     with(response, headers, &reply.request_id)

@@ -16,7 +16,6 @@ use crate::{
     },
 };
 use constcat::concat;
-use std::iter;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// How long an answer of the Responses API is stored.
@@ -123,7 +122,37 @@ pub(super) fn close_lost(now: i64) -> Vec<Statement> {
          FROM model_reservations r WHERE r.until < ?1 AND r.call IS NOT NULL ON CONFLICT (id) DO NOTHING",
         now
     );
-    iter::once(write).chain(release!("r.until < ?1", now)).collect()
+    [count_lost(now), write].into_iter().chain(release!("r.until < ?1", now)).collect()
+}
+
+/// Counts the lost calls for the operator, as [`count`] counts others. They have taken longer than any bound of the
+/// histograms.
+fn count_lost(now: i64) -> Statement {
+    sql!(
+        "INSERT INTO model_metrics (provider, model, outcome, calls, attempts, first_ms, total_ms, input_tokens, output_tokens,
+           cost_micro_usd, first_buckets, total_buckets, attempt_buckets)
+         SELECT provider, model, 'left', count(*), count(*), 0, sum(total_ms), sum(tokens), 0, sum(cost),
+           '[0,0,0,0,0,0,0,0,0,0]', json_set('[0,0,0,0,0,0,0,0,0,0]', ?2, count(*)), json_set('[0,0,0,0,0]', ?3, count(*))
+         FROM (
+           SELECT lost.provider, lost.tokens, lost.cost, lost.total_ms,
+             CASE WHEN lost.model = '' OR EXISTS (SELECT 1 FROM models WHERE id = lost.model)
+               OR EXISTS (SELECT 1 FROM model_metrics m WHERE m.model = lost.model) THEN lost.model ELSE lost.provider || '/other' END AS model
+           FROM (
+             SELECT r.call ->> 'model' AS model, substr(r.call ->> 'model', 1, max(0, instr(r.call ->> 'model', '/') - 1)) AS provider,
+               r.call ->> 'tokens' AS tokens, r.call ->> 'cost' AS cost, ?1 - (r.call ->> 'at') AS total_ms
+             FROM model_reservations r
+             WHERE r.until < ?1 AND r.call IS NOT NULL AND NOT EXISTS (SELECT 1 FROM model_calls c WHERE c.id = r.subject_id)
+           ) lost
+         ) WHERE true GROUP BY provider, model
+         ON CONFLICT (model, outcome) DO UPDATE SET calls = calls + excluded.calls, attempts = attempts + excluded.attempts,
+           total_ms = total_ms + excluded.total_ms, input_tokens = input_tokens + excluded.input_tokens,
+           cost_micro_usd = cost_micro_usd + excluded.cost_micro_usd,
+           total_buckets = json_set(total_buckets, ?2, json_extract(total_buckets, ?2) + excluded.calls),
+           attempt_buckets = json_set(attempt_buckets, ?3, json_extract(attempt_buckets, ?3) + excluded.calls)",
+        now,
+        buckets::of_time(i64::MAX),
+        buckets::of_attempts(1)
+    )
 }
 
 /// Counts a call for the operator. A name that neither catalogue nor settings have counts as its
@@ -291,34 +320,38 @@ pub(super) fn put_policy(user: &str, policy: &str, now: i64) -> Statement {
     )
 }
 
-/// Stores an answer of the Responses API with all items up to it.
-pub(super) fn keep(id: &str, user: &str, items: &str, body: &str, now: i64) -> Statement {
+/// An answer of the Responses API to store. `items` and `body` are JSON.
+pub(super) struct NewResponse<'a> {
+    pub(super) id: &'a str,
+    /// All items up to the answer's own; only their ids if there is a file.
+    pub(super) items: &'a str,
+    /// How many of them are before the answer's own.
+    pub(super) input_items: usize,
+    /// The answer; `null` if there is a file.
+    pub(super) body: &'a str,
+    /// The key of the object that holds both if they are too large for a row.
+    pub(super) file: Option<&'a str>,
+}
+
+pub(super) fn keep(user: &str, response: &NewResponse<'_>, now: i64) -> Statement {
     sql!(
-        "INSERT INTO model_responses (id, user_id, items, body, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (id) DO NOTHING",
-        id,
+        "INSERT INTO model_responses (id, user_id, items, input_items, body, file, expires_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO NOTHING",
+        response.id,
         user,
-        items,
-        body,
+        response.items,
+        i64::try_from(response.input_items).unwrap_or_default(),
+        response.body,
+        response.file,
         now + KEPT_MS
     )
 }
 
+/// The items of a stored answer: [`super::stored_responses::KeptItems`].
 pub(super) fn kept_items(id: &str, user: &str, now: i64) -> Statement {
     sql!(
-        "SELECT items AS json FROM model_responses WHERE id = ?1 AND user_id = ?2 AND expires_at > ?3",
-        id,
-        user,
-        now
-    )
-}
-
-/// The items of a stored answer without its own, which are the last ones.
-pub(super) fn kept_input(id: &str, user: &str, now: i64) -> Statement {
-    sql!(
-        "SELECT (SELECT json_group_array(json(item.value)) FROM json_each(r.items) item
-             WHERE item.key < json_array_length(r.items) - coalesce(json_array_length(r.body, '$.output'), 0)) AS json
-         FROM model_responses r WHERE r.id = ?1 AND r.user_id = ?2 AND r.expires_at > ?3",
+        "SELECT json_object('items', json(items), 'inputItems', input_items, 'file', file) AS json
+         FROM model_responses WHERE id = ?1 AND user_id = ?2 AND expires_at > ?3",
         id,
         user,
         now
@@ -334,12 +367,23 @@ pub(super) fn kept_body(id: &str, user: &str, now: i64) -> Statement {
     )
 }
 
-/// The items of these ids (a JSON list) in a user's newest stored answers, from the newest that has them. Each answer
-/// is stored with all items before it.
+/// The key of the object that holds an answer, if there is one.
+pub(super) fn kept_file(id: &str, user: &str, now: i64) -> Statement {
+    sql!(
+        "SELECT json_quote(file) AS json FROM model_responses
+         WHERE id = ?1 AND user_id = ?2 AND expires_at > ?3 AND file IS NOT NULL",
+        id,
+        user,
+        now
+    )
+}
+
+/// The items of these ids (a JSON list) in a user's newest stored answers, from the newest that has them:
+/// [`super::stored_responses::NamedItem`]. Each answer is stored with all items before it.
 pub(super) fn kept_named(ids: &str, user: &str, now: i64) -> Statement {
     sql!(
-        "SELECT item.value AS json, max(r.expires_at) FROM (
-           SELECT items, expires_at FROM model_responses WHERE user_id = ?2 AND expires_at > ?3
+        "SELECT json_object('item', json(item.value), 'file', r.file) AS json, max(r.expires_at) FROM (
+           SELECT items, file, expires_at FROM model_responses WHERE user_id = ?2 AND expires_at > ?3
            ORDER BY expires_at DESC LIMIT 50
          ) r, json_each(r.items) item
          WHERE item.value ->> 'id' IN (SELECT value FROM json_each(?1)) GROUP BY item.value ->> 'id' LIMIT 500",

@@ -2,15 +2,25 @@
 //! later request can refer to them by `previous_response_id` or by the id of an
 //! item; those of Chat Completions are stored on request (stored/).
 
-use hatch_dialects::{Class, Dialect, Error as DialectError, Json, Reply, Response as DialectResponse};
-use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
-use super::{guard::Guards, store, stored, stored::openai::Wanted};
+use hatch_dialects::{Class, Dialect, Error as DialectError, Json, Reply, Response as DialectResponse};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use worker::Env;
+
+use super::{
+    guard::Guards,
+    response::{self, Headers},
+    store::{self, NewResponse},
+    stored,
+    stored::openai::Wanted,
+};
 use crate::{
     error::Error,
     http::RequestContext,
-    platform::{clock::now_ms, response::Response},
-    store::{Database, Statement},
+    platform::{clock::now_ms, log, response::Response},
+    store::{Database, Statement, files},
 };
 
 /// What to store of an answer besides the record of its call.
@@ -28,17 +38,28 @@ impl Keep {
         !matches!(self, Self::Nothing)
     }
 
-    /// Stores a whole answer.
-    pub(super) fn statements(
+    /// What stores a whole answer. An object that is too large for a row is written before.
+    pub(super) async fn statements(
         &self,
         user: &str,
         answer: Option<&DialectResponse>,
         reply: &Reply,
+        database: &Database,
     ) -> Vec<Statement> {
         match (self, answer) {
-            (Self::Response(keeper), Some(answer)) => keeper.statements(user, answer, reply),
+            (Self::Response(keeper), Some(answer)) => keeper.statements(user, answer, reply, database).await,
             (Self::Completion(keeper), Some(answer)) => keeper.statements(user, answer, reply),
             _ => Vec::new(),
+        }
+    }
+
+    /// Adds a warning if the answer will not be stored.
+    pub(super) fn warn(&self, headers: &mut Headers) {
+        if let Self::Completion(keeper) = self
+            && keeper.is_too_large()
+        {
+            let words = format!("store: not stored, it is larger than {} bytes", stored::MOST_BYTES);
+            response::warn(headers, &[&words]);
         }
     }
 }
@@ -48,19 +69,26 @@ impl Keep {
 pub(super) struct Keeper {
     /// The items before the answer's own.
     items: Vec<Value>,
+    env: Env,
 }
 
 impl Keeper {
     /// Takes the items of the request and of the answers before it. Text that a
     /// guardrail redacts for the model is redacted in the database too.
-    pub(super) fn of(items: &[Json], guards: &Guards) -> Self {
+    pub(super) fn of(items: &[Json], guards: &Guards, env: &Env) -> Self {
         let value = |json: &Json| serde_json::from_str(json.as_str()).ok();
         let mut items: Vec<Value> = items.iter().filter_map(value).collect();
         items.iter_mut().for_each(|item| guards.redact(item));
-        Self { items }
+        Self { items, env: env.clone() }
     }
 
-    fn statements(&self, user: &str, answer: &DialectResponse, reply: &Reply) -> Vec<Statement> {
+    async fn statements(
+        &self,
+        user: &str,
+        answer: &DialectResponse,
+        reply: &Reply,
+        database: &Database,
+    ) -> Vec<Statement> {
         if answer.native.as_ref().is_some_and(|native| native.as_str().len() > MOST_BYTES) {
             return Vec::new();
         }
@@ -71,11 +99,24 @@ impl Keeper {
             (value.get("id").and_then(Value::as_str), value.get("output").and_then(Value::as_array));
         let (Some(id), Some(output)) = (id, output) else { return Vec::new() };
         let items: Vec<&Value> = self.items.iter().chain(output).collect();
-        let items = json!(items).to_string();
-        if items.len() + body.len() > MOST_BYTES {
+        let (json, input_items) = (json!(items).to_string(), self.items.len());
+        if json.len() + body.len() <= MOST_BYTES_IN_ROW {
+            let row = NewResponse { id, items: &json, input_items, body: &body, file: None };
+            return vec![store::keep(user, &row, now_ms())];
+        }
+        let key = format!("responses/{id}");
+        let object = format!(r#"{{"items":{json},"body":{body}}}"#);
+        if object.len() > MOST_BYTES {
             return Vec::new();
         }
-        vec![store::keep(id, user, &items, &body, now_ms())]
+        if let Err(error) = files::put_unclaimed(&self.env, database, &key, object.into_bytes()).await {
+            log::failure("gateway.store_response", &error);
+            return Vec::new();
+        }
+        let ids: Vec<Value> = items.iter().map(|item| json!({ "id": item.get("id") })).collect();
+        let ids = json!(ids).to_string();
+        let row = NewResponse { id, items: &ids, input_items, body: "null", file: Some(&key) };
+        vec![store::keep(user, &row, now_ms()), files::claim(&key)]
     }
 }
 
@@ -85,14 +126,62 @@ pub(super) fn with_thoughts(reply: &Reply) -> Reply {
     Reply { include_encrypted_reasoning: true, ..reply.clone() }
 }
 
-/// The longest answer that is stored. A row of D1 holds two megabytes.
-const MOST_BYTES: usize = 1_500_000;
+/// The longest answer, with the items before it, that is stored in a row. A row of D1 holds two megabytes.
+const MOST_BYTES_IN_ROW: usize = 1_500_000;
+/// The longest one that is stored at all. A longer conversation would not be taken back either.
+const MOST_BYTES: usize = 32_000_000;
+
+/// The items of a stored answer.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct KeptItems {
+    items: Vec<Value>,
+    /// How many of them are before the answer's own.
+    input_items: usize,
+    file: Option<String>,
+}
+
+/// An item of a stored answer. It has only its id if it is in a file.
+#[derive(Deserialize)]
+struct NamedItem {
+    item: Value,
+    file: Option<String>,
+}
+
+/// What is too large for a row, as an object in the bucket.
+#[derive(Deserialize)]
+struct LargeResponse {
+    items: Vec<Value>,
+    body: Value,
+}
+
+impl LargeResponse {
+    async fn read(key: &str, env: &Env) -> Result<Self, Error> {
+        let text = files::read_text(env, key).await?;
+        let text = text.ok_or_else(|| Error::Internal(format!("the object {key} is missing")))?;
+        serde_json::from_str(&text).map_err(|error| Error::Internal(format!("the object {key}: {error}")))
+    }
+}
+
+impl KeptItems {
+    /// None if there is no such answer.
+    async fn read(id: &str, user: &str, env: &Env, database: &Database) -> Result<Option<Self>, Error> {
+        let kept: Option<Self> = database.query(store::kept_items(id, user, now_ms())).await?.first()?;
+        let Some(Self { input_items, file: Some(file), .. }) = kept else { return Ok(kept) };
+        let LargeResponse { items, .. } = LargeResponse::read(&file, env).await?;
+        Ok(Some(Self { items, input_items, file: None }))
+    }
+}
 
 /// The items of an answer and of all answers before it.
-pub(super) async fn items_of(id: &str, user: &str, database: &Database) -> Result<Vec<Json>, Error> {
-    let items: Option<Vec<Value>> = database.query(store::kept_items(id, user, now_ms())).await?.first()?;
-    let items = items.ok_or_else(|| no_previous(id))?;
-    Ok(items.iter().filter_map(|item| Json::parse(&item.to_string())).collect())
+pub(super) async fn items_of(
+    id: &str,
+    user: &str,
+    env: &Env,
+    database: &Database,
+) -> Result<Vec<Json>, Error> {
+    let kept = KeptItems::read(id, user, env, database).await?.ok_or_else(|| no_previous(id))?;
+    Ok(kept.items.iter().filter_map(|item| Json::parse(&item.to_string())).collect())
 }
 
 /// The most items that a request may refer to.
@@ -102,6 +191,7 @@ const MOST_NAMED: usize = 500;
 pub(super) async fn items_named(
     ids: &[String],
     user: &str,
+    env: &Env,
     database: &Database,
 ) -> Result<Vec<(String, Json)>, Error> {
     if ids.is_empty() {
@@ -109,16 +199,32 @@ pub(super) async fn items_named(
     }
     let ids = ids.get(..MOST_NAMED).unwrap_or(ids);
     let rows = database.query(store::kept_named(&json!(ids).to_string(), user, now_ms())).await?;
-    let items: Vec<Value> = rows.read()?;
-    let with_id = |item: Value| Some((item.get("id")?.as_str()?.to_owned(), Json::parse(&item.to_string())?));
+    let named: Vec<NamedItem> = rows.read()?;
+    let in_files: BTreeSet<&str> = named.iter().filter_map(|named| named.file.as_deref()).collect();
+    let mut items: Vec<Value> = Vec::new();
+    for file in in_files {
+        items.extend(LargeResponse::read(file, env).await?.items);
+    }
+    items.extend(named.into_iter().filter(|named| named.file.is_none()).map(|named| named.item));
+    let with_id = |item: Value| {
+        let id = item.get("id")?.as_str().filter(|id| ids.iter().any(|wanted| wanted == id))?.to_owned();
+        Some((id, Json::parse(&item.to_string())?))
+    };
     Ok(items.into_iter().filter_map(with_id).collect())
 }
 
 /// `GET /v1/responses/{id}`
 pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     let (id, user) = (context.param("id"), context.caller.user_id()?);
-    let body = context.database()?.query_json(store::kept_body(id, user, now_ms())).await?;
-    Ok(Response::json(200, body.ok_or_else(not_stored)?))
+    let now = now_ms();
+    let kept = [store::kept_file(id, user, now), store::kept_body(id, user, now)];
+    let [file, body] = context.database()?.batch(kept).await?;
+    let file: Option<String> = file.first()?;
+    let body = match file {
+        Some(file) => LargeResponse::read(&file, &context.env).await?.body.to_string(),
+        None => body.into_json().ok_or_else(not_stored)?,
+    };
+    Ok(Response::json(200, body))
 }
 
 /// `GET /v1/responses/{id}/input_items?after=&limit=&order=`: the items before the
@@ -126,10 +232,10 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
 pub(crate) async fn input_items(context: RequestContext) -> Result<Response, Error> {
     let (id, user) = (context.param("id"), context.caller.user_id()?);
     let wanted = Wanted::read(&context, true)?;
-    let items: Option<Vec<Value>> =
-        context.database()?.query(store::kept_input(id, user, now_ms())).await?.first()?;
-    let items = items.ok_or_else(not_stored)?;
-    Ok(wanted.page(items.into_iter().enumerate().filter_map(|(at, item)| listed(item, id, at)).collect()))
+    let kept = KeptItems::read(id, user, &context.env, &context.database()?).await?;
+    let KeptItems { items, input_items, .. } = kept.ok_or_else(not_stored)?;
+    let items = items.into_iter().take(input_items).enumerate();
+    Ok(wanted.page(items.filter_map(|(at, item)| listed(item, id, at)).collect()))
 }
 
 /// An item in the form in which OpenAI's API lists it: with an id, and a message's text as

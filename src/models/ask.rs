@@ -7,7 +7,7 @@ use std::{fmt, rc::Rc};
 
 use hatch_dialects::{
     Dialect, Error, Filter, Reader, Rendered, Reply, Request, Response, Stream, Target, forward,
-    include_thoughts, openai_of_workers_ai, without_thoughts,
+    include_thoughts, openai_of_workers_ai, render_compaction, without_thoughts,
 };
 
 use super::{
@@ -90,10 +90,12 @@ pub(crate) struct AnsweredCall {
 /// A model's response.
 #[derive(Debug)]
 pub(crate) enum ModelResponse {
-    /// The whole response, with its bytes if it came in one piece.
+    /// The whole response, with its bytes if it came in one piece, and with what its client would have
+    /// seen of it if it was held back from a client that wants a stream.
     Whole {
         response: Box<Response>,
         bytes: Option<Vec<u8>>,
+        events: Option<Vec<u8>>,
     },
     Live(Box<Live>),
 }
@@ -143,29 +145,78 @@ pub(crate) async fn post(
     within_ms: u64,
 ) -> Result<PostResponse, FailedCall> {
     let post = async |candidate: &Candidate, _: bool| {
-        if candidate.provider.is_sandbox() {
-            return Ok(None);
-        }
-        if !candidate.provider.speaks.contains(&Dialect::Chat) {
-            return Err(
-                Error::unsupported("model", "The provider of this model does not offer this API").into()
-            );
-        }
-        let own_key = keys.open(&candidate.provider.name)?;
-        let outbound =
-            Outbound { path, body: body(candidate), dialect: Dialect::Chat, own_key: own_key.as_deref() };
-        let answer = outbound.send(candidate, None, within_ms).await?;
-        if answer.status() != 200 {
-            return Err(read_error(answer, own_key.is_some()).await);
-        }
-        let text = answer.text(MOST_BYTES, within_ms).await.map_err(|failure| fetch_error(&failure))?;
-        Ok(Some(openai_bytes(candidate, text.into_bytes())?))
+        post_once(path, Dialect::Chat, || Ok(body(candidate)), candidate, keys, within_ms).await
     };
-    let Succeeded { got, candidate, attempts, first_token_ms } = in_order(candidates, post).await?;
-    Ok(PostResponse { bytes: got, candidate, attempts, first_token_ms })
+    in_order(candidates, post).await.map(PostResponse::from)
 }
 
-/// The response that [`post`] got.
+/// A conversation that a model is to compact.
+#[derive(Debug)]
+pub(crate) struct Compaction<'a> {
+    /// The client's body.
+    pub(crate) body: &'a [u8],
+    /// The request, if its texts are no longer those of the body.
+    pub(crate) changed: Option<&'a Request>,
+    pub(crate) is_lenient: bool,
+}
+
+/// Lets a model compact a conversation, as only OpenAI's Responses API can.
+///
+/// # Errors
+/// As [`ask`]'s.
+pub(crate) async fn compact(
+    compaction: &Compaction<'_>,
+    candidates: Vec<Candidate>,
+    keys: &Keys,
+) -> Result<PostResponse, FailedCall> {
+    let Compaction { body, changed, is_lenient } = *compaction;
+    let compact_once = async |candidate: &Candidate, sent: Thoughts| {
+        let target = candidate.provider.target(&candidate.model, is_lenient, false);
+        let rendered = || {
+            let rendered = render_compaction(body, changed, &target)?;
+            let others = if sent == Thoughts::Sent { None } else { without_thoughts(rendered.as_bytes())? };
+            match others {
+                Some(input) => forward(rendered.as_bytes(), &[("input", Some(input))]),
+                None => Ok(rendered),
+            }
+        };
+        let path = "/responses/compact";
+        post_once(path, Dialect::Responses, rendered, candidate, keys, WHOLE_MS).await
+    };
+    let post = async |candidate: &Candidate, _: bool| match compact_once(candidate, Thoughts::Sent).await {
+        Err(failure) if failure.is_of_foreign_thoughts() => compact_once(candidate, Thoughts::LeftOut).await,
+        tried => tried,
+    };
+    in_order(candidates, post).await.map(PostResponse::from)
+}
+
+/// One attempt. None if the sandbox model has to answer.
+async fn post_once(
+    path: &'static str,
+    dialect: Dialect,
+    body: impl FnOnce() -> Result<String, Error>,
+    candidate: &Candidate,
+    keys: &Keys,
+    within_ms: u64,
+) -> Result<Option<Vec<u8>>, AttemptError> {
+    if candidate.provider.is_sandbox() {
+        return Ok(None);
+    }
+    if !candidate.provider.speaks.contains(&dialect) {
+        let words = format!("The provider of this model does not offer {path}");
+        return Err(Error::unsupported("model", words).into());
+    }
+    let own_key = keys.open(&candidate.provider.name)?;
+    let outbound = Outbound { path, body: body()?, dialect, own_key: own_key.as_deref() };
+    let answer = outbound.send(candidate, None, within_ms).await?;
+    if answer.status() != 200 {
+        return Err(read_error(answer, own_key.is_some()).await);
+    }
+    let text = answer.text(MOST_BYTES, within_ms).await.map_err(|failure| fetch_error(&failure))?;
+    Ok(Some(openai_bytes(candidate, text.into_bytes())?))
+}
+
+/// The response that [`post`] or [`compact`] got.
 #[derive(Debug)]
 pub(crate) struct PostResponse {
     /// None if the sandbox model has to answer.
@@ -173,6 +224,13 @@ pub(crate) struct PostResponse {
     pub(crate) candidate: Candidate,
     pub(crate) attempts: u32,
     pub(crate) first_token_ms: i64,
+}
+
+impl From<Succeeded<Option<Vec<u8>>>> for PostResponse {
+    fn from(succeeded: Succeeded<Option<Vec<u8>>>) -> Self {
+        let Succeeded { got, candidate, attempts, first_token_ms } = succeeded;
+        Self { bytes: got, candidate, attempts, first_token_ms }
+    }
 }
 
 /// The response of one attempt.
@@ -255,17 +313,18 @@ async fn try_once(
             answer.text(MOST_BYTES, WHOLE_MS).await.map_err(|failure| fetch_error(&failure))?.into_bytes();
         let bytes = openai_bytes(candidate, bytes)?;
         let response = Box::new(upstream.parse_response(&bytes)?);
-        return Ok(got(ModelResponse::Whole { response, bytes: Some(bytes) }));
+        return Ok(got(ModelResponse::Whole { response, bytes: Some(bytes), events: None }));
     }
     let body = answer.into_body().ok_or_else(|| fetch_error(&Failure::Network(String::new())))?;
     let left_ms = within_ms.saturating_sub(u64::try_from(now_ms() - started).unwrap_or_default());
-    let mut stream = match (question.filter)() {
+    let translation = || match (question.filter)() {
         Some(filter) => Stream::filtered(upstream, question.client, &reply, filter),
         None if matches!(candidate.provider.upstream, Upstream::Binding(_)) => {
             Stream::translated(upstream, question.client, &reply)
         }
         None => Stream::new(upstream, question.client, &reply),
     };
+    let mut stream = translation();
     let mut shown = Vec::new();
     let has_begun = |new: &[u8]| {
         stream.push(new, &mut shown);
@@ -293,7 +352,17 @@ async fn try_once(
         return Err(stream_error(outcome.end));
     }
     let response = reader.finish().map_err(|error| client_safe(error, own_key.is_some()))?;
-    Ok(got(ModelResponse::Whole { response: Box::new(response), bytes: None }))
+    // What only this dialect has, such as audio, is in its events alone.
+    let events = question.request.stream.then(|| translated(translation(), &outcome.received));
+    Ok(got(ModelResponse::Whole { response: Box::new(response), bytes: None, events }))
+}
+
+/// A whole stream as its client reads it.
+fn translated(mut stream: Stream, received: &[u8]) -> Vec<u8> {
+    let mut events = Vec::new();
+    stream.push(received, &mut events);
+    stream.finish(&mut events);
+    events
 }
 
 /// The whole answer of a provider that answers in the form of OpenAI's API, or of
@@ -361,6 +430,6 @@ fn thoughts(
 
 fn sandbox_response(question: &Question<'_>) -> AttemptResponse {
     let response = Box::new(sandbox::answer(question.request));
-    let answer = ModelResponse::Whole { response, bytes: None };
+    let answer = ModelResponse::Whole { response, bytes: None, events: None };
     AttemptResponse { answer, warnings: Vec::new(), reply: question.reply.clone(), upstream: Dialect::Chat }
 }

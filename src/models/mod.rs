@@ -31,7 +31,9 @@ mod settings;
 pub(crate) mod web_search;
 
 pub(crate) use self::{
-    ask::{AnsweredCall, Live, ModelResponse, PostResponse, Question, WHOLE_MS, ask, post},
+    ask::{
+        AnsweredCall, Compaction, Live, ModelResponse, PostResponse, Question, WHOLE_MS, ask, compact, post,
+    },
     catalogue::Catalogue,
     failover::FailedCall,
     failure::{described, in_sentence},
@@ -40,7 +42,7 @@ pub(crate) use self::{
     model::{Above, Model, Prices},
     paid::{
         Allowance, AnswerRules, Booking, PaidAnswer, afford, answer, choose, counted, default_name,
-        is_any_open, named,
+        is_any_open, named, without_price,
     },
     reservations::{DayBudget, PaidWork, Payer, Prompt, Reservation},
     routing::{AUTO, Candidate, Preference, RouteQuery, candidates, is_allowed, resolve},

@@ -219,13 +219,22 @@ pub(crate) async fn choose(
         return Err(Error::upstream(UpstreamKind::Rejected, words));
     }
     if payer.is_bounded(settings)? {
+        let first = found.first().map(|candidate| candidate.model.id.clone());
         found.retain(|candidate| candidate.model.prices.is_some() || is_own(candidate, keys));
-    }
-    if found.is_empty() {
-        let words = "A model whose price is not known here cannot be asked under a budget";
-        return Err(Error::upstream(UpstreamKind::Rejected, words));
+        if let (true, Some(first)) = (found.is_empty(), first) {
+            return Err(without_price(&first));
+        }
     }
     Ok(found)
+}
+
+/// No budget pays for a model without a price.
+pub(crate) fn without_price(model: &str) -> Error {
+    let detail = format!(
+        "The price of {model} is not known here, so no budget can pay for it; ask another model, or with a key of your \
+         own for its provider: PUT /auth/credentials/{{provider}}"
+    );
+    Error::Forbidden { code: "model_without_price", detail: detail.into() }
 }
 
 /// Whether the user's own key pays for a candidate's answer.

@@ -11,7 +11,7 @@ use crate::{error::Error, routes::contracts};
 
 /// Fields with rules that no schema expresses, by operation: checksums, days of a month, sums and
 /// byte counts, git's names, and rules that depend on other fields.
-const BEYOND_SCHEMAS: [(&str, &[&str]); 18] = [
+const BEYOND_SCHEMAS: [(&str, &[&str]); 19] = [
     ("accounts.challenge", &["address"]),
     ("apps.send", &["settings"]),
     ("deploy.create", &["code", "git", "image", "registrySecret", "target"]),
@@ -28,6 +28,7 @@ const BEYOND_SCHEMAS: [(&str, &[&str]); 18] = [
     ("fleet.set_status", &["url"]),
     ("gateway.chat", &["messages"]),
     ("gateway.chat-at-the-root", &["messages"]),
+    ("gateway.compact", &["input"]),
     ("gateway.count-tokens", &["messages"]),
     ("gateway.messages", &["max_tokens", "messages"]),
     ("gateway.set-guardrails", &["input", "output"]),

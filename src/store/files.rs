@@ -36,6 +36,22 @@ pub(crate) async fn put(env: &Env, key: &str, bytes: Vec<u8>) -> Result<(), Erro
     bucket(env)?.put(key, bytes).execute().await.map(drop).map_err(failed)
 }
 
+/// Writes an object that the sweep deletes later, unless it is claimed.
+pub(crate) async fn put_unclaimed(
+    env: &Env,
+    database: &Database,
+    key: &str,
+    bytes: Vec<u8>,
+) -> Result<(), Error> {
+    database.query(announce(key, now_ms() + UNCLAIMED_MS)).await?;
+    put(env, key, bytes).await
+}
+
+/// Records an object before it is written, as unused from `since` on.
+fn announce(key: &str, since: i64) -> Statement {
+    sql!("INSERT OR REPLACE INTO unused_files (key, since) VALUES (?1, ?2)", key, since)
+}
+
 /// Reads `length` bytes of an object from `offset` as a stream; `None` when there is no such
 /// object.
 pub(crate) async fn read(env: &Env, key: &str, offset: u64, length: u64) -> Result<Option<Body>, Error> {

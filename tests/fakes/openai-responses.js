@@ -1,8 +1,8 @@
 // The Responses API of the fake of OpenAI: what it refuses of a request, and the answer with its items and events.
 //
-// An answer is `{content, toolCalls, thinks, searches}`: `thinks` is the summary of a thought, which is shown only if the
-// request asks for summaries, and `searches` the query of a web search. What it stores it knows by its ids only, as the real
-// one does: never under `store: false`.
+// An answer is `{content, toolCalls, thinks, searches, draws}`: `thinks` is the summary of a thought, which is shown only if the
+// request asks for summaries, `searches` the query of a web search, and `draws` the base64 of a picture. What it stores it knows
+// by its ids only, as the real one does: never under `store: false`.
 
 const USAGE = { input_tokens: 12, input_tokens_details: { cached_tokens: 0 }, output_tokens: 7, output_tokens_details: { reasoning_tokens: 0 }, total_tokens: 19 };
 const ENCRYPTED = 'reasoning.encrypted_content';
@@ -37,12 +37,34 @@ function itemRefusal(item, before, param, body, account) {
   if (item.type === 'function_call_output' && !before.some(({ type, call_id: id }) => type === 'function_call' && id === item.call_id)) {
     return [400, `No tool call found for function call output with call_id ${item.call_id}.`, { param: 'input' }];
   }
-  if (item.id !== undefined && item.id !== null && !/^(msg|fc|rs|ws|ctc|ig)_\w{1,60}$/.test(item.id)) return [400, `Invalid '${param}.id': '${item.id}'.`, { param: `${param}.id`, code: 'invalid_value' }];
+  if (item.id !== undefined && item.id !== null && !/^(msg|fc|rs|ws|ctc|ig|cmp)_\w{1,60}$/.test(item.id)) return [400, `Invalid '${param}.id': '${item.id}'.`, { param: `${param}.id`, code: 'invalid_value' }];
+  if (item.type === 'compaction' && !account.encrypted.has(item.encrypted_content)) return unverified(item);
   if (item.type !== 'reasoning') return undefined;
   if (!Array.isArray(item.summary)) return [400, `Missing required parameter: '${param}.summary'.`, { param: `${param}.summary`, code: 'missing_required_parameter' }];
   if (item.encrypted_content == null) return account.stored.has(item.id) ? undefined : unknown(item.id);
-  if (account.encrypted.has(item.encrypted_content)) return undefined;
-  return [400, `The encrypted content for item ${item.id} could not be verified. Reason: Encrypted content could not be decrypted or parsed.`, { code: 'invalid_encrypted_content' }];
+  return account.encrypted.has(item.encrypted_content) ? undefined : unverified(item);
+}
+
+const unverified = ({ id }) => [400, `The encrypted content for item ${id} could not be verified. Reason: Encrypted content could not be decrypted or parsed.`, { code: 'invalid_encrypted_content' }];
+
+const COMPACTED = ['model', 'input', 'instructions', 'previous_response_id', 'prompt_cache_key', 'prompt_cache_options', 'prompt_cache_retention', 'service_tier', 'image', 'tools', 'parallel_tool_calls', 'reasoning', 'text'];
+
+/** Why the real one does not compact this conversation. */
+export function compactionRefusal(body, account) {
+  const unknown = Object.keys(body).find((name) => !COMPACTED.includes(name));
+  if (unknown !== undefined) return [400, `Unknown parameter: '${unknown}'.`, { param: unknown, code: 'unknown_parameter' }];
+  return responseRefusal({ ...body, store: false }, account);
+}
+
+/** The user's messages, and an item that stands for the rest. */
+export function compacted(body, account) {
+  account.count += 1;
+  const [number, given] = [account.count, Array.isArray(body.input) ? body.input : [{ role: 'user', content: body.input }]];
+  const content = (text) => (Array.isArray(text) ? text : [{ type: 'input_text', text }]);
+  const users = given.filter(({ role }) => role === 'user').map((item, index) => ({ id: `msg_up${number}_${index}`, type: 'message', role: 'user', status: 'completed', content: content(item.content) }));
+  const item = { id: `cmp_up${number}`, type: 'compaction', encrypted_content: `gAAAA${number}-compacted` };
+  account.encrypted.add(item.encrypted_content);
+  return { id: `resp_up${number}`, object: 'response.compaction', created_at: 1795824000 + number, output: [...users, item], usage: USAGE };
 }
 
 /** The answer: the whole response, or its events. */
@@ -76,6 +98,7 @@ function itemsOf(body, said, number, account) {
     items.push({ id: `rs_up${number}`, type: 'reasoning', summary: body.reasoning?.summary ? [{ type: 'summary_text', text: said.thinks }] : [], ...(isEncrypted && { encrypted_content: content }) });
   }
   if (said.searches !== undefined) items.push({ id: `ws_up${number}`, type: 'web_search_call', status: 'completed', action: { type: 'search', query: said.searches } });
+  if (said.draws !== undefined) items.push({ id: `ig_up${number}`, type: 'image_generation_call', status: 'completed', result: said.draws });
   for (const [index, call] of (said.toolCalls ?? []).entries()) {
     items.push({ id: `fc_up${number}_${index}`, type: 'function_call', status: 'completed', call_id: call.id, name: call.name, arguments: call.args });
   }
@@ -98,7 +121,7 @@ function eventsOf(item, index) {
     return [added({ status: 'in_progress', arguments: '' }), ...deltas, { type: 'response.function_call_arguments.done', ...at, name: item.name, arguments: item.arguments }, done];
   }
   if (item.type === 'message') return [added({ status: 'in_progress', content: [] }), ...textEvents({ ...at, content_index: 0 }, item.content[0]), done];
-  const states = ['in_progress', 'searching', 'completed'].map((state) => ({ type: `response.${item.type}.${state}`, ...at }));
+  const states = ['in_progress', item.type === 'web_search_call' ? 'searching' : 'generating', 'completed'].map((state) => ({ type: `response.${item.type}.${state}`, ...at }));
   return [added({ status: 'in_progress' }), ...states, done];
 }
 

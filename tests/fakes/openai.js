@@ -7,7 +7,7 @@
 //   openai.setFault({ status: 503 });               // strikes the next good request
 
 import { extend, json, startFaultServer } from './fault-server.js';
-import { newAccount, responded, responseRefusal } from './openai-responses.js';
+import { compacted, compactionRefusal, newAccount, responded, responseRefusal } from './openai-responses.js';
 
 const KEY = 'sk-proj-fake-0123456789abcdefghijklmnop';
 const MAX_BODY = 64 * 1024 * 1024;
@@ -42,6 +42,10 @@ export async function startOpenAI({ key = KEY } = {}) {
       const refused = responseRefusal(body, account);
       return refused && failure(...refused);
     }
+    if (request.path === '/v1/responses/compact') {
+      const refused = compactionRefusal(body, account);
+      return refused && failure(...refused);
+    }
     if (request.path !== '/v1/chat/completions') return failure(404, `Invalid URL (POST ${request.path})`);
     return chatRefusal(body);
   }
@@ -60,6 +64,7 @@ export async function startOpenAI({ key = KEY } = {}) {
     if (request.path === '/v1/moderations') {
       return json(200, { id: 'modr-fake', model: body.model, results: [{ flagged: true, categories: { hate: true }, category_scores: { hate: 0.9 } }] });
     }
+    if (request.path === '/v1/responses/compact') return json(200, compacted(body, account));
     const given = typeof answer === 'function' ? answer(body) : answer;
     const said = typeof given === 'string' ? { content: given } : given;
     if (request.path === '/v1/responses') {

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::{
-    Event, Json, Response,
+    Dialect, Event, Json, Response,
     request::{Content, Part, Text, Thinking, ToolCall},
     response::{CallStart, Choice, PartKind, Stop},
     write,
@@ -111,6 +111,11 @@ fn begun(kind: &PartKind<'_>) -> Content {
             arguments: String::new(),
             is_custom: call.is_custom,
         }),
+        PartKind::Item(json) => Content::Foreign {
+            dialect: Dialect::Responses,
+            kind: json.raw().get_str("type").unwrap_or_default().into_owned(),
+            json: json.clone(),
+        },
     }
 }
 
@@ -176,6 +181,7 @@ fn kind_of(content: &Content) -> Option<(PartKind<'_>, &str)> {
             };
             (PartKind::ToolCall(start), &call.arguments)
         }
+        Content::Foreign { dialect: Dialect::Responses, json, .. } => (PartKind::Item(json.clone()), ""),
         _ => return None,
     })
 }

@@ -78,6 +78,7 @@ pub use reply::{DailyBudget, Pricing, Reply, Seal};
 pub use request::Request;
 pub use response::{Event, Response, Usage};
 pub use responses::{
+    compaction::{render_compaction, translate_compaction},
     native::{Items, include_thoughts, without_thoughts},
     parse::{References, references},
 };

@@ -185,6 +185,8 @@ pub enum PartKind<'a> {
     /// Thoughts that only the provider can read; they have no deltas.
     Sealed(crate::request::Thinking),
     ToolCall(CallStart<'a>),
+    /// A whole item of the Responses API that no other dialect has, such as a web search; it has no deltas.
+    Item(Json),
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -208,6 +210,7 @@ impl PartKind<'_> {
                 namespace: call.namespace,
                 is_custom: call.is_custom,
             }),
+            Self::Item(json) => PartKind::Item(json),
         }
     }
 }

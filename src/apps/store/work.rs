@@ -59,11 +59,6 @@ pub(in crate::apps) fn earlier(turn: &AppTurn, most: u32) -> Statement {
     )
 }
 
-/// Records an object before it is written, as unused from `since` on.
-pub(in crate::apps) fn announce(key: &str, since: i64) -> Statement {
-    sql!("INSERT OR REPLACE INTO unused_files (key, since) VALUES (?1, ?2)", key, since)
-}
-
 /// Sets the agent server's state, and marks the earlier one as unused.
 pub(in crate::apps) fn set_agent_state(turn: &AppTurn, key: &str, now: i64) -> [Statement; 2] {
     [

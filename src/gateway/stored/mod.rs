@@ -16,7 +16,7 @@ use super::guard::Guards;
 use crate::{error::Error, platform::clock::now_ms, store::Statement};
 
 /// The longest completion that is stored. A row of D1 holds two megabytes.
-const MOST_BYTES: usize = 1_500_000;
+pub(super) const MOST_BYTES: usize = 1_500_000;
 
 /// The parts of a request that are stored with its completion.
 #[derive(Debug)]
@@ -42,6 +42,11 @@ impl Keeper {
             _ => Map::new(),
         };
         Self { name, messages, metadata }
+    }
+
+    /// The messages alone are more than is stored.
+    pub(super) fn is_too_large(&self) -> bool {
+        json!(self.messages).to_string().len() > MOST_BYTES
     }
 
     /// Stores a whole answer. It replaces the conversation's earlier one.

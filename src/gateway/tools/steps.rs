@@ -58,7 +58,7 @@ pub(in crate::gateway) async fn answer(
 ) -> Result<Response, Error> {
     let database = context.database()?;
     let keep = match inbound.ours.is_stored {
-        true => call::keep(&inbound, &call::guards(&context).await?),
+        true => call::keep(&inbound, &call::guards(&context).await?, &context.env),
         false => Keep::Nothing,
     };
     inbound.request.tools.extend(tools.iter().map(|tool| tool.definition()));
@@ -69,10 +69,11 @@ pub(in crate::gateway) async fn answer(
     if !is_live {
         return chat.finish(first).await;
     }
-    let (headers, reply) = match &first {
+    let (mut headers, reply) = match &first {
         Begun::Live { call, headers, .. } => (headers.clone(), call.reply.clone()),
         Begun::Whole(whole) => (whole.headers.clone(), whole.reply.clone()),
     };
+    chat.keep.warn(&mut headers);
     let (writer, body) = stream::channel()?;
     let response = response::with(Response::events(body), headers, &reply.request_id);
     let background = chat.context.background.clone();
@@ -156,7 +157,7 @@ impl Chat {
     /// Stores the answer if the client asked for that.
     async fn store(&self, answer: &DialectResponse, reply: &Reply) {
         let Ok(user) = self.context.caller.user_id() else { return };
-        let statements = self.keep.statements(user, Some(answer), reply);
+        let statements = self.keep.statements(user, Some(answer), reply, &self.database).await;
         if statements.is_empty() {
             return;
         }
@@ -169,7 +170,7 @@ impl Chat {
     async fn finish(mut self, mut asked: Begun) -> Result<Response, Error> {
         let _invocation = self.context.background.hold();
         let mut all = Vec::new();
-        let (answer, reply, headers) = loop {
+        let (answer, reply, mut headers) = loop {
             let Begun::Whole(whole) = asked else {
                 return Err(Error::Internal("a whole answer arrived as a stream".to_owned()));
             };
@@ -182,6 +183,7 @@ impl Chat {
             all.extend(runs);
             asked = self.ask(false).await?;
         };
+        self.keep.warn(&mut headers);
         self.store(&answer, &reply).await;
         Ok(self.respond(&answer, &reply, headers, &all))
     }

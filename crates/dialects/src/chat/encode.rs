@@ -136,6 +136,7 @@ impl Encoder {
                 self.sealed(choice, &thinking, out);
                 Lane::Silent
             }
+            PartKind::Item(_) => Lane::Silent,
             PartKind::ToolCall(call) => {
                 let index = state.calls;
                 state.calls = index.saturating_add(1);

@@ -77,7 +77,7 @@ impl Encoder {
         let lane = match kind {
             PartKind::Text | PartKind::Refusal => Lane::Text,
             PartKind::Thinking => Lane::Thinking,
-            PartKind::Sealed(_) => return,
+            PartKind::Sealed(_) | PartKind::Item(_) => return,
             PartKind::ToolCall(call) => {
                 let (id, name) = (call.id.into_owned(), call.name.into_owned());
                 self.calls.push(Call { id, name, arguments: String::new() });

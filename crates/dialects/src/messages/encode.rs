@@ -107,6 +107,7 @@ impl Encoder {
             PartKind::Thinking => Lane::Thinking { is_signed: false },
             PartKind::Sealed(_) => Lane::Sealed,
             PartKind::ToolCall(_) => Lane::Call,
+            PartKind::Item(_) => return self.start(out),
         };
         let data = match kind {
             PartKind::Sealed(thinking) => carried(thinking, self.seal.as_deref()),
@@ -147,6 +148,7 @@ impl Encoder {
                     o.str("name", &call.name);
                     o.raw("input", "{}");
                 }
+                PartKind::Item(_) => {}
             });
         });
     }

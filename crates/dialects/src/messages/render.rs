@@ -414,7 +414,12 @@ impl Conversation {
             ));
         }
         let last = out.request.messages.len().saturating_sub(1);
-        if self.turns.last().is_some_and(|turn| turn.role == "assistant") && !out.target.can.prefill {
+        // A turn that the API has paused is continued by sending it back.
+        let last_part = out.request.messages.last().and_then(|message| message.parts.last());
+        let is_paused = last_part
+            .is_some_and(|part| matches!(part.content, Content::Foreign { dialect: Dialect::Messages, .. }));
+        let is_continued = self.turns.last().is_some_and(|turn| turn.role == "assistant") && !is_paused;
+        if is_continued && !out.target.can.prefill {
             let param = format!("messages[{last}]");
             return Err(Error::unsupported(param, "this model does not continue a message of the assistant"));
         }

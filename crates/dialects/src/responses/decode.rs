@@ -161,6 +161,10 @@ impl Decoder {
             self.begin(key, PartKind::Sealed(thinking), sink);
             self.stop_item(event.item, sink);
         }
+        if is_vendors(&kind) {
+            self.begin((event.item, 0), PartKind::Item(item.into()), sink);
+            self.stop_item(event.item, sink);
+        }
     }
 
     /// Items come in order, so an item after the last one is new.
@@ -230,6 +234,11 @@ impl Decoder {
         self.is_over = true;
         sink(Event::End);
     }
+}
+
+/// Whether no other dialect has items of this kind.
+pub(crate) fn is_vendors(kind: &str) -> bool {
+    !matches!(kind, "" | "message" | "reasoning" | "function_call" | "custom_tool_call")
 }
 
 #[derive(Debug, Default)]

@@ -172,6 +172,11 @@ impl Encoder {
                 self.item = Some(Item::Reasoning { part, thought });
             }
             PartKind::Sealed(thinking) => self.sealed(&thinking, out),
+            PartKind::Item(item) => {
+                self.close_message(out);
+                self.add_item(item.as_str(), out);
+                self.item_done(item.as_str().to_owned(), out);
+            }
             PartKind::ToolCall(call) => {
                 self.close_message(out);
                 let PartKind::ToolCall(call) = PartKind::ToolCall(call).into_owned() else { return };

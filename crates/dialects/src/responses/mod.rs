@@ -1,5 +1,6 @@
 //! OpenAI's Responses.
 
+pub(crate) mod compaction;
 pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod native;

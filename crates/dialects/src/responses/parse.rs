@@ -226,13 +226,16 @@ impl Input<'_, '_> {
         for (index, item) in self.inbound.previous.iter().enumerate() {
             self.item(item.raw(), at.index(index))?;
         }
-        let input = f.need("input")?;
-        if let Some(text) = input.as_str() {
-            self.message(Role::User, vec![Part::text(text)]);
-        } else if input.is_array() {
-            input.items().enumerate().try_for_each(|(index, raw)| self.item(raw, at.index(index)))?;
-        } else {
-            return Err(at.invalid("expected a string or an array of items").with_code("invalid_type"));
+        // The answers before can be all that there is.
+        if self.inbound.previous.is_empty() || f.get("input").is_some() {
+            let input = f.need("input")?;
+            if let Some(text) = input.as_str() {
+                self.message(Role::User, vec![Part::text(text)]);
+            } else if input.is_array() {
+                input.items().enumerate().try_for_each(|(index, raw)| self.item(raw, at.index(index)))?;
+            } else {
+                return Err(at.invalid("expected a string or an array of items").with_code("invalid_type"));
+            }
         }
         self.pairs.turn(&at)?;
         if self.request.messages.is_empty() {

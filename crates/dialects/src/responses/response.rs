@@ -3,13 +3,17 @@
 use std::{borrow::Cow, rc::Rc};
 
 use crate::{
-    Error, Json, Reply, Response,
+    Dialect, Error, Json, Reply, Response,
     collect::replay,
     funnel::Funnel,
     json::Raw,
     request::{Content, Part, Text, Thinking, ToolCall},
     response::Choice,
-    responses::{decode::stop, encode::Encoder, native::adopted},
+    responses::{
+        decode::{is_vendors, stop},
+        encode::Encoder,
+        native::adopted,
+    },
     usage,
 };
 
@@ -67,6 +71,9 @@ fn item(raw: Raw<'_>) -> Vec<Content> {
             let sealed = content
                 .map(|content| Content::Thinking(Thinking::Encrypted { id: text("id"), summary, content }));
             plain.into_iter().chain(sealed).collect()
+        }
+        kind if is_vendors(kind) => {
+            vec![Content::Foreign { dialect: Dialect::Responses, kind: kind.to_owned(), json: raw.into() }]
         }
         _ => Vec::new(),
     }

@@ -527,6 +527,13 @@ fn unsupported_settings_are_refused_by_name() {
     let error =
         render(Dialect::Chat, Dialect::Messages, &prefill, &limited(|can| can.prefill = false)).unwrap_err();
     assert_eq!(error.param.as_deref(), Some("messages[1]"));
+    let search = json!({ "type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {} });
+    let paused = json!({ "model": "m", "max_tokens": 9, "messages": [
+        { "role": "user", "content": "x" }, { "role": "assistant", "content": [{ "type": "text", "text": "y" }, search] },
+    ] });
+    let target = limited(|can| can.prefill = false);
+    let continued = render(Dialect::Messages, Dialect::Messages, &paused, &target).unwrap().0;
+    assert_eq!(continued["messages"][1]["content"][1]["type"], "server_tool_use");
     for (wrong, param) in [
         (json!({ "messages": [] }), "model"),
         (json!({ "model": "m" }), "messages"),

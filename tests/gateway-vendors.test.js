@@ -88,6 +88,14 @@ test("Anthropic's beta `output_format` is a schema for OpenAI, and passes to Ant
   assert.deepEqual([passed.body.output_format, passed.body.output_config, passed.headers["anthropic-beta"]], [format, undefined, beta["anthropic-beta"]]);
 });
 
+test("a message has no null where Anthropic's own has nothing, because the AI SDK refuses it", async () => {
+  const call = { id: "call_1", name: "f", args: '{"a":"x"}' };
+  gpt.setAnswer({ content: "Hello.", toolCalls: [call] });
+  const { content } = await good(await message({ tools: [{ name: "f", input_schema: SCHEMA }] }));
+  gpt.setAnswer("Hello.");
+  assert.deepEqual(content, [{ type: "text", text: "Hello." }, { type: "tool_use", id: "call_1", name: "f", input: { a: "x" } }]);
+});
+
 test("a whole answer of OpenAI keeps its citations, audio, fingerprint and all counts", async () => {
   const annotations = [{ type: "url_citation", url_citation: { start_index: 0, end_index: 2, url: "https://a.test", title: "A" } }];
   const audio = { id: "audio_1", data: "UklGRg==", transcript: "It is sunny.", expires_at: 1795827600 };

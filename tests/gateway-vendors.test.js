@@ -55,6 +55,23 @@ test("a forced tool with reasoning, and a blank stop sequence, reach Claude with
   assert.deepEqual(claude.requests.at(-1).body.stop_sequences, ["END"]);
 });
 
+test("a chat with reasoning goes on after a tool although its client has no thoughts to send back", async () => {
+  const call = { role: "assistant", tool_calls: [{ id: "c1", type: "function", function: { name: "f", arguments: '{"a":"x"}' } }] };
+  const messages = [...HI, call, { role: "tool", tool_call_id: "c1", content: "Sunny." }];
+  const reasoning = { reasoning_effort: "low", tools: TOOLS, max_tokens: 2000 };
+  for (const [more, warned, thinking] of [
+    [{ messages }, true, undefined], [{ messages: [...messages, ...HI] }, true, undefined],
+    [{ messages: [...HI, { role: "assistant", content: "It is" }] }, true, undefined],
+    [{ messages: [...messages, { role: "assistant", content: "It is sunny." }, ...HI] }, false, "enabled"],
+    [{ messages, model: "anthropic/claude-sonnet-5-5" }, false, "adaptive"],
+  ]) {
+    const response = await chat({ ...reasoning, ...more });
+    await good(response);
+    assert.equal(/reasoning: left out/.test(response.headers.get("x-gateway-warnings")), warned);
+    assert.equal(claude.requests.at(-1).body.thinking?.type, thinking);
+  }
+});
+
 test("a prompt that is too long is told in the words and by the code that each vendor's clients look for", async () => {
   for (const [said, told] of [
     ["This model's maximum context length is 8192 tokens. However, your messages resulted in 10000 tokens.", "prompt is too long: 10000 tokens > 8192 maximum"],

@@ -130,6 +130,7 @@ function checkBody({ headers, body, raw }, counting) {
   checkScalars(body, able);
   checkSystem(body.system);
   checkMessages(body.messages, able);
+  checkOpening(body);
   checkTools(body, able);
   checkSettings(body, able);
   checkCacheMarks(body);
@@ -248,6 +249,16 @@ function checkToolPairs(messages) {
     if (missing.length > 0) refuse(`messages.${i - 1}: \`tool_use\` ids were found without \`tool_result\` blocks immediately after: ${missing.join(', ')}`);
     if (surplus.length > 0) refuse(`messages.${i}: unexpected \`tool_use_id\` found in \`tool_result\` blocks: ${surplus.join(', ')}`);
   });
+}
+
+// With a budget for thinking, the turn that is gone on with has to begin with a thought. The adaptive mode wants none.
+function checkOpening({ messages, thinking }) {
+  const at = messages.findLastIndex(({ role }) => role === 'assistant');
+  const start = messages.slice(0, at + 1).findLastIndex(({ role }) => role !== 'assistant') + 1;
+  const blocks = messages.slice(start, at + 1).flatMap(({ content }) => (typeof content === 'string' ? [{ type: 'text' }] : content));
+  const isOpen = at === messages.length - 1 || blocks.some(({ type }) => type === 'tool_use');
+  if (thinking?.type !== 'enabled' || at === -1 || !isOpen || /thinking$/.test(blocks[0].type)) return;
+  refuse(`messages.${start}.content.0.type: Expected \`thinking\` or \`redacted_thinking\`, but found \`${blocks[0].type}\`. When \`thinking\` is enabled, a final \`assistant\` message must start with a thinking block`);
 }
 
 function checkTools({ tools = [], tool_choice: choice, thinking }, able) {

@@ -151,6 +151,7 @@ fn thinking(
     let reasoning = out.request.reasoning.clone().unwrap_or_default();
     let mode = thinking_mode(out, &reasoning, effort);
     let mode = if is_forced { without_thinking(out, mode) } else { mode };
+    let mode = if goes_on_without_thought(out) { without_budget(out, mode) } else { mode };
     match mode {
         None => {}
         Some(ThinkingMode::Disabled) => o.object("thinking", |o| o.str("type", "disabled")),
@@ -232,6 +233,33 @@ fn without_thinking(out: &mut OutboundRequest<'_>, mode: Option<ThinkingMode>) -
         return mode;
     }
     out.warn("reasoning: left out, this provider's models do not think when they are made to call a tool");
+    None
+}
+
+/// Whether the assistant's turn that the model goes on with has none of its thoughts, as in Chat
+/// Completions, where no client sends them back.
+fn goes_on_without_thought(out: &OutboundRequest<'_>) -> bool {
+    let is_assistants = |message: &&Message| message.role == Role::Assistant;
+    let messages = &out.request.messages;
+    let turn = || messages.iter().rev().skip_while(|one| !is_assistants(one)).take_while(is_assistants);
+    let is_open = messages.last().as_ref().is_some_and(is_assistants)
+        || turn().any(|one| one.tool_calls().next().is_some());
+    is_open && !turn().flat_map(|one| &one.parts).any(|part| is_sent_back(out, part))
+}
+
+fn is_sent_back(out: &OutboundRequest<'_>, part: &Part) -> bool {
+    let is_signed =
+        matches!(part.content, Content::Thinking(Thinking::Signed { .. } | Thinking::Redacted { .. }));
+    is_signed && out.target.keeps_thoughts
+}
+
+/// The mode of a request that goes on with a turn without thoughts: with a budget for thinking this
+/// API refuses it.
+fn without_budget(out: &mut OutboundRequest<'_>, mode: Option<ThinkingMode>) -> Option<ThinkingMode> {
+    if out.is_same_dialect() || mode != Some(ThinkingMode::Enabled) {
+        return mode;
+    }
+    out.warn("reasoning: left out, this model thinks only in a turn that began with its thoughts");
     None
 }
 

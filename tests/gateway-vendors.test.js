@@ -94,6 +94,18 @@ test("a prompt that is too long is told in the words and by the code that each v
   }
 });
 
+test("OpenAI's clients hear which member is refused, because their SDK prints the message alone", async () => {
+  for (const [more, param] of [[{ temperature: 0.2 }, "temperature"], [{ tool_choice: "required", tools: TOOLS }, "tool_choice"], [{ messages: [{ role: "user", content: 1 }] }, "messages[0].content"]]) {
+    const response = await chat({ model: "anthropic/claude-sonnet-5-5", ...more });
+    const { error } = await response.json();
+    assert.deepEqual([response.status, error.param], [400, param]);
+    assert.ok(error.message.startsWith(`${param}: `), error.message);
+  }
+  const said = "Invalid value for 'messages[0].content'.";
+  gpt.setFault({ status: 400, message: said });
+  assert.equal((await (await chat({ model: "openai/gpt-6-luna" })).json()).error.message, said);
+});
+
 test("Anthropic's beta `output_format` is a schema for OpenAI, and passes to Anthropic as it is", async () => {
   const format = { type: "json_schema", schema: SCHEMA };
   const beta = { "anthropic-beta": "structured-outputs-2025-11-13" };
@@ -142,9 +154,11 @@ test("a whole answer of OpenAI keeps its citations, audio, fingerprint and all c
 test("a wrong key has the code of each vendor, and ours on our own paths", async () => {
   const wrong = as("hk_live_wrong");
   for (const path of ["/v1/chat/completions", "/v1/responses", "/v1/embeddings"]) {
-    for (const headers of [wrong, {}]) {
+    for (const headers of [wrong, as("sk-proj-another-vendors"), {}]) {
       const response = await api("POST", path, { model: "openai/gpt-6-luna" }, headers);
-      assert.deepEqual([response.status, (await response.json()).error.code], [401, "invalid_api_key"], path);
+      const { error } = await response.json();
+      assert.deepEqual([response.status, error.code], [401, "invalid_api_key"], path);
+      assert.ok(!error.message.includes("JWT"), error.message);
     }
   }
   const told = await (await api("POST", "/v1/messages", {}, { ...wrong, ...VERSION })).json();

@@ -72,6 +72,21 @@ test("a chat with reasoning goes on after a tool although its client has no thou
   }
 });
 
+test("of a temperature and top_p Claude gets what it takes, and a client is told what was left out", async () => {
+  for (const [more, { temperature, top_p: topP }, warned] of [
+    [{ temperature: 0.2, top_p: 0.9 }, { temperature: 0.2 }, /top_p: left out/], [{ temperature: 0.2, top_p: 1 }, { temperature: 0.2 }, /^null$/],
+    [{ temperature: 1, top_p: 0.9 }, { top_p: 0.9 }, /^null$/], [{ top_p: 0.9 }, { top_p: 0.9 }, /^null$/], [{ temperature: 0.2 }, { temperature: 0.2 }, /^null$/],
+    [{ top_p: 0.9, reasoning_effort: "low", max_tokens: 2000 }, {}, /top_p: left out/], [{ top_p: 0.97, reasoning_effort: "low", max_tokens: 2000 }, { top_p: 0.97 }, /^null$/],
+    [{ temperature: 0.2, top_p: 0.9, reasoning_effort: "low", max_tokens: 2000 }, {}, /temperature: left out.*top_p: left out/],
+  ]) {
+    const response = await chat(more);
+    await good(response);
+    const { body } = claude.requests.at(-1);
+    assert.deepEqual([body.temperature, body.top_p], [temperature, topP], JSON.stringify(more));
+    assert.match(String(response.headers.get("x-gateway-warnings")), warned);
+  }
+});
+
 test("a prompt that is too long is told in the words and by the code that each vendor's clients look for", async () => {
   for (const [said, told] of [
     ["This model's maximum context length is 8192 tokens. However, your messages resulted in 10000 tokens.", "prompt is too long: 10000 tokens > 8192 maximum"],

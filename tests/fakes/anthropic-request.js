@@ -304,6 +304,7 @@ function checkSettings(body, able) {
     const harmless = able.sampling === 'default' && ((name === 'temperature' && value === 1) || (name === 'top_p' && value >= 0.99));
     if (!harmless) refuse(`\`${name}\` is deprecated for this model.`);
   }
+  if (able.sampling === 'any') checkSampling(body);
   const { thinking, output_config: output = {}, output_format: format = output.format } = body;
   if (thinking !== undefined) checkThinking(thinking, body, able);
   checkFields('output_config', output, 'effort? format?');
@@ -316,6 +317,14 @@ function checkSettings(body, able) {
   if ((body.tools ?? []).some((tool) => tool.type === WEB_SEARCH)) refuse('output_config.format: structured outputs cannot be used with citations, which web search always gives');
   if (format.type !== 'json_schema') refuse("output_config.format.type: Input should be 'json_schema'");
   checkSchema(format.schema);
+}
+
+function checkSampling({ temperature, top_p: topP, top_k: topK, thinking }) {
+  if (temperature !== undefined && topP !== undefined) refuse('`temperature` and `top_p` cannot both be specified for this model. Please use only one.');
+  if (thinking === undefined || thinking.type === 'disabled') return;
+  if (temperature !== undefined && temperature !== 1) refuse('`temperature` may only be set to 1 when thinking is enabled.');
+  if (topP !== undefined && topP < 0.95) refuse('`top_p` must be greater than or equal to 0.95 or unset when thinking is enabled.');
+  if (topK !== undefined) refuse('`top_k` must be unset when thinking is enabled.');
 }
 
 function checkThinking(thinking, { max_tokens: max }, able) {

@@ -86,19 +86,7 @@ fn settings(
         o.array("stop_sequences", |a| stops.iter().for_each(|text| a.str(text)));
     }
     let is_thinking = thinking(out, max_tokens, is_forced, o)?;
-    let temperature = out.sampling("temperature", request.temperature)?;
-    if let Some(temperature) = temperature {
-        if temperature > 1.0 {
-            out.warn(format!("temperature: {temperature} is more than this provider's 1"));
-        }
-        if is_thinking {
-            out.left_out("temperature", temperature < 1.0);
-        } else {
-            o.put("temperature", temperature.min(1.0));
-        }
-    }
-    o.opt("top_p", out.sampling("top_p", request.top_p)?);
-    o.opt("top_k", request.top_k.filter(|_| out.target.can.sampling));
+    sampling(out, is_thinking, o)?;
     if let Some(user) = &request.user {
         let is_as_meant = out.is_same_dialect() || is_opaque(user);
         let user = if is_as_meant { user.clone() } else { opaque(user) };
@@ -117,6 +105,55 @@ fn settings(
     out.left_out("metadata", request.metadata.is_some());
     out.extra(o);
     Ok(())
+}
+
+/// Writes the sampling settings. This API takes either a temperature or `top_p`, and hardly any of them
+/// with thinking.
+fn sampling(out: &mut OutboundRequest<'_>, is_thinking: bool, o: &mut Object<'_>) -> Result<(), Error> {
+    let request = out.request;
+    let temperature = out.sampling("temperature", request.temperature)?;
+    let top_p = out.sampling("top_p", request.top_p)?;
+    let top_k = request.top_k.filter(|_| out.target.can.sampling);
+    if out.is_same_dialect() {
+        self::temperature(out, temperature, is_thinking, o);
+        o.opt("top_p", top_p);
+        o.opt("top_k", top_k);
+        return Ok(());
+    }
+    // 1 is the default of both.
+    let top_p = top_p.filter(|top_p| *top_p < 1.0);
+    let temperature = temperature.filter(|temperature| top_p.is_none() || *temperature < 1.0);
+    self::temperature(out, temperature, is_thinking, o);
+    let is_taken = |top_p: &f64| if is_thinking { *top_p >= LEAST_TOP_P } else { temperature.is_none() };
+    if top_p.is_some_and(|top_p| !is_taken(&top_p)) {
+        out.warn("top_p: left out, this provider does not take it beside a temperature or thinking");
+    }
+    o.opt("top_p", top_p.filter(is_taken));
+    if is_thinking && top_k.is_some() {
+        out.warn("top_k: left out, this provider does not take it beside thinking");
+    }
+    o.opt("top_k", top_k.filter(|_| !is_thinking));
+    Ok(())
+}
+
+/// The least `top_p` of a request that thinks.
+const LEAST_TOP_P: f64 = 0.95;
+
+fn temperature(
+    out: &mut OutboundRequest<'_>,
+    temperature: Option<f64>,
+    is_thinking: bool,
+    o: &mut Object<'_>,
+) {
+    let Some(temperature) = temperature else { return };
+    if temperature > 1.0 {
+        out.warn(format!("temperature: {temperature} is more than this provider's 1"));
+    }
+    if is_thinking {
+        out.left_out("temperature", temperature < 1.0);
+    } else {
+        o.put("temperature", temperature.min(1.0));
+    }
 }
 
 /// Whether the API accepts a user's name from another dialect. It wants an id, and refuses what may be

@@ -72,6 +72,16 @@ test("a chat with reasoning goes on after a tool although its client has no thou
   }
 });
 
+test("a conversation that begins with the assistant's greeting reaches Claude, which wants a user's message first", async () => {
+  const greeting = { role: "assistant", content: "Welcome!" };
+  const response = await chat({ messages: [{ role: "system", content: "Be brief." }, greeting, ...HI] });
+  assert.match(response.headers.get("x-gateway-warnings"), /messages: a user's message was put before/);
+  await good(response);
+  assert.deepEqual(claude.requests.at(-1).body.messages.map(({ role, content }) => [role, content[0].text]), [["user", "."], ["assistant", "Welcome!"], ["user", "Hi"]]);
+  const own = await message({ model: "claude-haiku-4-5", messages: [greeting, ...HI] });
+  assert.deepEqual([own.status, (await own.json()).error.message], [400, 'messages: first message must use the "user" role']);
+});
+
 test("of a temperature and top_p Claude gets what it takes, and a client is told what was left out", async () => {
   for (const [more, { temperature, top_p: topP }, warned] of [
     [{ temperature: 0.2, top_p: 0.9 }, { temperature: 0.2 }, /top_p: left out/], [{ temperature: 0.2, top_p: 1 }, { temperature: 0.2 }, /^null$/],

@@ -471,12 +471,22 @@ impl Conversation {
         turns.chain(&self.system).map(String::len).sum()
     }
 
+    /// OpenAI's conversations may begin with a greeting of the assistant, or be cut before its message.
+    fn begin_with_user(&mut self, out: &mut OutboundRequest<'_>) {
+        out.warn("messages: a user's message was put before the assistant's, this provider wants one first");
+        let blocks = vec![text_block(".", None, &mut Marks { skip: 0 })];
+        self.turns.insert(0, RenderedTurn { role: "user", results: Vec::new(), blocks });
+    }
+
     fn check(&mut self, out: &mut OutboundRequest<'_>) -> Result<(), Error> {
         if self.turns.first().is_none_or(|turn| turn.role != "user") {
-            return Err(Error::unsupported(
-                "messages",
-                "this provider wants the first message to be the user's",
-            ));
+            if out.is_same_dialect() || self.turns.is_empty() {
+                return Err(Error::unsupported(
+                    "messages",
+                    "this provider wants the first message to be the user's",
+                ));
+            }
+            self.begin_with_user(out);
         }
         let last = out.request.messages.len().saturating_sub(1);
         if self.turns.last().is_some_and(|turn| turn.role == "assistant") && !out.target.can.prefill {

@@ -355,3 +355,22 @@ test("thoughts that the provider's account cannot decrypt are left out, and the 
   }
   assert.equal(gpt.requests.length, asked + 4);
 });
+
+test("thoughts that Claude does not accept any more, because what came before them has changed, are left out", async () => {
+  const message = "messages.1.content.0: Invalid `signature` in `thinking` block. The block is bound to a different conversation.";
+  for (const way of ["stream", "whole"]) {
+    const first = await ask(way, CLAUDE);
+    const asked = claude.requests.length;
+    claude.setFault({ status: 400, message });
+    const last = await respond(way, { model: CLAUDE, instructions: "Answer in French.", previous_response_id: first.id, input: results(first) });
+    assert.equal(last.output_text, "It is here.");
+    assert.deepEqual(types(lastTurn()), ["text", "tool_use", "tool_use"]);
+    assert.equal(claude.requests.length, asked + 2);
+  }
+  // Anthropic's own clients are told, since their thoughts are theirs.
+  const asked = claude.requests.length;
+  claude.setFault({ status: 400, message });
+  const refused = await api("POST", "/v1/messages", { model: CLAUDE, max_tokens: 10, messages: [{ role: "user", content: "Hi" }] }, { ...as(adas), "anthropic-version": "2023-06-01" });
+  assert.deepEqual([refused.status, (await refused.json()).error.message], [400, message]);
+  assert.equal(claude.requests.length, asked + 1);
+});

@@ -55,6 +55,48 @@ test("a forced tool with reasoning, and a blank stop sequence, reach Claude with
   assert.deepEqual(claude.requests.at(-1).body.stop_sequences, ["END"]);
 });
 
+test("a chat with reasoning goes on after a tool although its client has no thoughts to send back", async () => {
+  const call = { role: "assistant", tool_calls: [{ id: "c1", type: "function", function: { name: "f", arguments: '{"a":"x"}' } }] };
+  const messages = [...HI, call, { role: "tool", tool_call_id: "c1", content: "Sunny." }];
+  const reasoning = { reasoning_effort: "low", tools: TOOLS, max_tokens: 2000 };
+  for (const [more, warned, thinking] of [
+    [{ messages }, true, undefined], [{ messages: [...messages, ...HI] }, true, undefined],
+    [{ messages: [...HI, { role: "assistant", content: "It is" }] }, true, undefined],
+    [{ messages: [...messages, { role: "assistant", content: "It is sunny." }, ...HI] }, false, "enabled"],
+    [{ messages, model: "anthropic/claude-sonnet-5-5" }, false, "adaptive"],
+  ]) {
+    const response = await chat({ ...reasoning, ...more });
+    await good(response);
+    assert.equal(/reasoning: left out/.test(response.headers.get("x-gateway-warnings")), warned);
+    assert.equal(claude.requests.at(-1).body.thinking?.type, thinking);
+  }
+});
+
+test("a conversation that begins with the assistant's greeting reaches Claude, which wants a user's message first", async () => {
+  const greeting = { role: "assistant", content: "Welcome!" };
+  const response = await chat({ messages: [{ role: "system", content: "Be brief." }, greeting, ...HI] });
+  assert.match(response.headers.get("x-gateway-warnings"), /messages: a user's message was put before/);
+  await good(response);
+  assert.deepEqual(claude.requests.at(-1).body.messages.map(({ role, content }) => [role, content[0].text]), [["user", "."], ["assistant", "Welcome!"], ["user", "Hi"]]);
+  const own = await message({ model: "claude-haiku-4-5", messages: [greeting, ...HI] });
+  assert.deepEqual([own.status, (await own.json()).error.message], [400, 'messages: first message must use the "user" role']);
+});
+
+test("of a temperature and top_p Claude gets what it takes, and a client is told what was left out", async () => {
+  for (const [more, { temperature, top_p: topP }, warned] of [
+    [{ temperature: 0.2, top_p: 0.9 }, { temperature: 0.2 }, /top_p: left out/], [{ temperature: 0.2, top_p: 1 }, { temperature: 0.2 }, /^null$/],
+    [{ temperature: 1, top_p: 0.9 }, { top_p: 0.9 }, /^null$/], [{ top_p: 0.9 }, { top_p: 0.9 }, /^null$/], [{ temperature: 0.2 }, { temperature: 0.2 }, /^null$/],
+    [{ top_p: 0.9, reasoning_effort: "low", max_tokens: 2000 }, {}, /top_p: left out/], [{ top_p: 0.97, reasoning_effort: "low", max_tokens: 2000 }, { top_p: 0.97 }, /^null$/],
+    [{ temperature: 0.2, top_p: 0.9, reasoning_effort: "low", max_tokens: 2000 }, {}, /temperature: left out.*top_p: left out/],
+  ]) {
+    const response = await chat(more);
+    await good(response);
+    const { body } = claude.requests.at(-1);
+    assert.deepEqual([body.temperature, body.top_p], [temperature, topP], JSON.stringify(more));
+    assert.match(String(response.headers.get("x-gateway-warnings")), warned);
+  }
+});
+
 test("a prompt that is too long is told in the words and by the code that each vendor's clients look for", async () => {
   for (const [said, told] of [
     ["This model's maximum context length is 8192 tokens. However, your messages resulted in 10000 tokens.", "prompt is too long: 10000 tokens > 8192 maximum"],
@@ -77,6 +119,18 @@ test("a prompt that is too long is told in the words and by the code that each v
   }
 });
 
+test("OpenAI's clients hear which member is refused, because their SDK prints the message alone", async () => {
+  for (const [more, param] of [[{ temperature: 0.2 }, "temperature"], [{ tool_choice: "required", tools: TOOLS }, "tool_choice"], [{ messages: [{ role: "user", content: 1 }] }, "messages[0].content"]]) {
+    const response = await chat({ model: "anthropic/claude-sonnet-5-5", ...more });
+    const { error } = await response.json();
+    assert.deepEqual([response.status, error.param], [400, param]);
+    assert.ok(error.message.startsWith(`${param}: `), error.message);
+  }
+  const said = "Invalid value for 'messages[0].content'.";
+  gpt.setFault({ status: 400, message: said });
+  assert.equal((await (await chat({ model: "openai/gpt-6-luna" })).json()).error.message, said);
+});
+
 test("Anthropic's beta `output_format` is a schema for OpenAI, and passes to Anthropic as it is", async () => {
   const format = { type: "json_schema", schema: SCHEMA };
   const beta = { "anthropic-beta": "structured-outputs-2025-11-13" };
@@ -86,6 +140,14 @@ test("Anthropic's beta `output_format` is a schema for OpenAI, and passes to Ant
   await good(await message({ model: "claude-haiku-4-5", output_format: format }, beta));
   const passed = claude.requests.at(-1);
   assert.deepEqual([passed.body.output_format, passed.body.output_config, passed.headers["anthropic-beta"]], [format, undefined, beta["anthropic-beta"]]);
+});
+
+test("a message has no null where Anthropic's own has nothing, because the AI SDK refuses it", async () => {
+  const call = { id: "call_1", name: "f", args: '{"a":"x"}' };
+  gpt.setAnswer({ content: "Hello.", toolCalls: [call] });
+  const { content } = await good(await message({ tools: [{ name: "f", input_schema: SCHEMA }] }));
+  gpt.setAnswer("Hello.");
+  assert.deepEqual(content, [{ type: "text", text: "Hello." }, { type: "tool_use", id: "call_1", name: "f", input: { a: "x" } }]);
 });
 
 test("a whole answer of OpenAI keeps its citations, audio, fingerprint and all counts", async () => {
@@ -117,9 +179,11 @@ test("a whole answer of OpenAI keeps its citations, audio, fingerprint and all c
 test("a wrong key has the code of each vendor, and ours on our own paths", async () => {
   const wrong = as("hk_live_wrong");
   for (const path of ["/v1/chat/completions", "/v1/responses", "/v1/embeddings"]) {
-    for (const headers of [wrong, {}]) {
+    for (const headers of [wrong, as("sk-proj-another-vendors"), {}]) {
       const response = await api("POST", path, { model: "openai/gpt-6-luna" }, headers);
-      assert.deepEqual([response.status, (await response.json()).error.code], [401, "invalid_api_key"], path);
+      const { error } = await response.json();
+      assert.deepEqual([response.status, error.code], [401, "invalid_api_key"], path);
+      assert.ok(!error.message.includes("JWT"), error.message);
     }
   }
   const told = await (await api("POST", "/v1/messages", {}, { ...wrong, ...VERSION })).json();

@@ -146,11 +146,12 @@ pub(crate) async fn authenticate(
         }
         Ok(token) => by_token(&token, about_owner, settings, env, background).await,
         Err(TokenError::Prefix) => match &Access::of(settings)?.stack_auth {
-            Some(stack) => {
+            // Its tokens have dots. A key of another vendor has none.
+            Some(stack) if credential.contains('.') => {
                 let user = by_stack_auth(credential, stack, settings, &Database::open(env)?).await?;
                 Ok(Principal::User(user).into())
             }
-            None => Err(NOT_VALID),
+            _ => Err(NOT_VALID),
         },
         Err(error) => Err(Error::InvalidToken(error.to_string().into())),
     }

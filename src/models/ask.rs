@@ -250,9 +250,11 @@ async fn attempt(
     if candidate.provider.is_sandbox() {
         return Ok(sandbox_response(question));
     }
+    // A client of Anthropic has the thoughts in its own hands, and its request passes as it is.
+    let upstream = candidate.provider.dialect_for(question.client);
+    let is_passed = (question.client, upstream) == (Dialect::Messages, Dialect::Messages);
     match try_once(candidate, is_last, question, settings, Thoughts::Sent).await {
-        // They are another account's, as after a change of the key.
-        Err(failure) if failure.is_of_foreign_thoughts() => {
+        Err(failure) if failure.is_of_foreign_thoughts() && !is_passed => {
             try_once(candidate, is_last, question, settings, Thoughts::LeftOut).await
         }
         tried => tried,

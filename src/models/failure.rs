@@ -28,9 +28,12 @@ pub(super) struct AttemptError {
 }
 
 impl AttemptError {
-    /// The request has thoughts that the provider cannot decrypt.
+    /// The request has thoughts that the provider cannot decrypt, or does not accept as its own: they are
+    /// another account's, or what came before them has changed (Claude Fable 5.1 is bound to that).
     pub(super) fn is_of_foreign_thoughts(&self) -> bool {
+        let says = |words: &str| self.error.message.contains(words);
         self.error.code.as_deref() == Some("invalid_encrypted_content")
+            || (self.error.class == Class::Invalid && says("Invalid `signature` in `thinking` block"))
     }
 
     /// Only the operator can repair it.

@@ -130,6 +130,7 @@ function checkBody({ headers, body, raw }, counting) {
   checkScalars(body, able);
   checkSystem(body.system);
   checkMessages(body.messages, able);
+  checkOpening(body);
   checkTools(body, able);
   checkSettings(body, able);
   checkCacheMarks(body);
@@ -250,6 +251,16 @@ function checkToolPairs(messages) {
   });
 }
 
+// With a budget for thinking, the turn that is gone on with has to begin with a thought. The adaptive mode wants none.
+function checkOpening({ messages, thinking }) {
+  const at = messages.findLastIndex(({ role }) => role === 'assistant');
+  const start = messages.slice(0, at + 1).findLastIndex(({ role }) => role !== 'assistant') + 1;
+  const blocks = messages.slice(start, at + 1).flatMap(({ content }) => (typeof content === 'string' ? [{ type: 'text' }] : content));
+  const isOpen = at === messages.length - 1 || blocks.some(({ type }) => type === 'tool_use');
+  if (thinking?.type !== 'enabled' || at === -1 || !isOpen || /thinking$/.test(blocks[0].type)) return;
+  refuse(`messages.${start}.content.0.type: Expected \`thinking\` or \`redacted_thinking\`, but found \`${blocks[0].type}\`. When \`thinking\` is enabled, a final \`assistant\` message must start with a thinking block`);
+}
+
 function checkTools({ tools = [], tool_choice: choice, thinking }, able) {
   if (!Array.isArray(tools)) refuse('tools: Input should be a valid list');
   tools.forEach((tool, i) => checkTool(`tools.${i}`, tool));
@@ -293,6 +304,7 @@ function checkSettings(body, able) {
     const harmless = able.sampling === 'default' && ((name === 'temperature' && value === 1) || (name === 'top_p' && value >= 0.99));
     if (!harmless) refuse(`\`${name}\` is deprecated for this model.`);
   }
+  if (able.sampling === 'any') checkSampling(body);
   const { thinking, output_config: output = {}, output_format: format = output.format } = body;
   if (thinking !== undefined) checkThinking(thinking, body, able);
   checkFields('output_config', output, 'effort? format?');
@@ -305,6 +317,14 @@ function checkSettings(body, able) {
   if ((body.tools ?? []).some((tool) => tool.type === WEB_SEARCH)) refuse('output_config.format: structured outputs cannot be used with citations, which web search always gives');
   if (format.type !== 'json_schema') refuse("output_config.format.type: Input should be 'json_schema'");
   checkSchema(format.schema);
+}
+
+function checkSampling({ temperature, top_p: topP, top_k: topK, thinking }) {
+  if (temperature !== undefined && topP !== undefined) refuse('`temperature` and `top_p` cannot both be specified for this model. Please use only one.');
+  if (thinking === undefined || thinking.type === 'disabled') return;
+  if (temperature !== undefined && temperature !== 1) refuse('`temperature` may only be set to 1 when thinking is enabled.');
+  if (topP !== undefined && topP < 0.95) refuse('`top_p` must be greater than or equal to 0.95 or unset when thinking is enabled.');
+  if (topK !== undefined) refuse('`top_k` must be unset when thinking is enabled.');
 }
 
 function checkThinking(thinking, { max_tokens: max }, able) {

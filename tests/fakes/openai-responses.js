@@ -37,7 +37,7 @@ function itemRefusal(item, before, param, body, account) {
   if (item.type === 'function_call_output' && !before.some(({ type, call_id: id }) => type === 'function_call' && id === item.call_id)) {
     return [400, `No tool call found for function call output with call_id ${item.call_id}.`, { param: 'input' }];
   }
-  if (item.id !== undefined && item.id !== null && !/^(msg|fc|rs|ws|ctc|ig|cmp)_\w{1,60}$/.test(item.id)) return [400, `Invalid '${param}.id': '${item.id}'.`, { param: `${param}.id`, code: 'invalid_value' }];
+  if (item.id !== undefined && item.id !== null && !/^(msg|fc|rs|ws|ctc|ig|at|cmp)_[\w-]{1,60}$/.test(item.id)) return [400, `Invalid '${param}.id': '${item.id}'.`, { param: `${param}.id`, code: 'invalid_value' }];
   if (item.type === 'compaction' && !account.encrypted.has(item.encrypted_content)) return unverified(item);
   if (item.type !== 'reasoning') return undefined;
   if (!Array.isArray(item.summary)) return [400, `Missing required parameter: '${param}.summary'.`, { param: `${param}.summary`, code: 'missing_required_parameter' }];

@@ -200,12 +200,22 @@ impl Error {
         let (_, kind, _) = self.class.wording().openai;
         write::object_into(out, |o| {
             o.object("error", |o| {
-                o.str("message", &self.message);
+                o.str("message", &self.openai_message());
                 o.str("type", kind);
                 o.str_or_null("param", self.param.as_deref());
                 o.str_or_null("code", self.openai_code());
             });
         });
+    }
+
+    /// OpenAI's messages name the member that is wrong, because its SDKs print nothing else.
+    fn openai_message(&self) -> Cow<'_, str> {
+        match &self.param {
+            Some(param) if !self.message.contains(param.as_str()) => {
+                Cow::Owned(format!("{param}: {}", self.message))
+            }
+            _ => Cow::Borrowed(&self.message),
+        }
     }
 
     pub(crate) fn openai_code(&self) -> Option<&str> {
@@ -577,7 +587,7 @@ mod tests {
         let body: Value = serde_json::from_str(&error.body(Dialect::Chat, "r")).unwrap();
         assert_eq!(
             body,
-            json!({ "error": { "message": "expected a string", "type": "invalid_request_error", "param": "messages[3].content", "code": null } })
+            json!({ "error": { "message": "messages[3].content: expected a string", "type": "invalid_request_error", "param": "messages[3].content", "code": null } })
         );
         let body: Value = serde_json::from_str(&error.body(Dialect::Messages, "req_1")).unwrap();
         assert_eq!(body["error"]["message"], "messages.3.content: expected a string");

@@ -86,19 +86,7 @@ fn settings(
         o.array("stop_sequences", |a| stops.iter().for_each(|text| a.str(text)));
     }
     let is_thinking = thinking(out, max_tokens, is_forced, o)?;
-    let temperature = out.sampling("temperature", request.temperature)?;
-    if let Some(temperature) = temperature {
-        if temperature > 1.0 {
-            out.warn(format!("temperature: {temperature} is more than this provider's 1"));
-        }
-        if is_thinking {
-            out.left_out("temperature", temperature < 1.0);
-        } else {
-            o.put("temperature", temperature.min(1.0));
-        }
-    }
-    o.opt("top_p", out.sampling("top_p", request.top_p)?);
-    o.opt("top_k", request.top_k.filter(|_| out.target.can.sampling));
+    sampling(out, is_thinking, o)?;
     if let Some(user) = &request.user {
         let is_as_meant = out.is_same_dialect() || is_opaque(user);
         let user = if is_as_meant { user.clone() } else { opaque(user) };
@@ -117,6 +105,55 @@ fn settings(
     out.left_out("metadata", request.metadata.is_some());
     out.extra(o);
     Ok(())
+}
+
+/// Writes the sampling settings. This API takes either a temperature or `top_p`, and hardly any of them
+/// with thinking.
+fn sampling(out: &mut OutboundRequest<'_>, is_thinking: bool, o: &mut Object<'_>) -> Result<(), Error> {
+    let request = out.request;
+    let temperature = out.sampling("temperature", request.temperature)?;
+    let top_p = out.sampling("top_p", request.top_p)?;
+    let top_k = request.top_k.filter(|_| out.target.can.sampling);
+    if out.is_same_dialect() {
+        self::temperature(out, temperature, is_thinking, o);
+        o.opt("top_p", top_p);
+        o.opt("top_k", top_k);
+        return Ok(());
+    }
+    // 1 is the default of both.
+    let top_p = top_p.filter(|top_p| *top_p < 1.0);
+    let temperature = temperature.filter(|temperature| top_p.is_none() || *temperature < 1.0);
+    self::temperature(out, temperature, is_thinking, o);
+    let is_taken = |top_p: &f64| if is_thinking { *top_p >= LEAST_TOP_P } else { temperature.is_none() };
+    if top_p.is_some_and(|top_p| !is_taken(&top_p)) {
+        out.warn("top_p: left out, this provider does not take it beside a temperature or thinking");
+    }
+    o.opt("top_p", top_p.filter(is_taken));
+    if is_thinking && top_k.is_some() {
+        out.warn("top_k: left out, this provider does not take it beside thinking");
+    }
+    o.opt("top_k", top_k.filter(|_| !is_thinking));
+    Ok(())
+}
+
+/// The least `top_p` of a request that thinks.
+const LEAST_TOP_P: f64 = 0.95;
+
+fn temperature(
+    out: &mut OutboundRequest<'_>,
+    temperature: Option<f64>,
+    is_thinking: bool,
+    o: &mut Object<'_>,
+) {
+    let Some(temperature) = temperature else { return };
+    if temperature > 1.0 {
+        out.warn(format!("temperature: {temperature} is more than this provider's 1"));
+    }
+    if is_thinking {
+        out.left_out("temperature", temperature < 1.0);
+    } else {
+        o.put("temperature", temperature.min(1.0));
+    }
 }
 
 /// Whether the API accepts a user's name from another dialect. It wants an id, and refuses what may be
@@ -151,6 +188,7 @@ fn thinking(
     let reasoning = out.request.reasoning.clone().unwrap_or_default();
     let mode = thinking_mode(out, &reasoning, effort);
     let mode = if is_forced { without_thinking(out, mode) } else { mode };
+    let mode = if goes_on_without_thought(out) { without_budget(out, mode) } else { mode };
     match mode {
         None => {}
         Some(ThinkingMode::Disabled) => o.object("thinking", |o| o.str("type", "disabled")),
@@ -232,6 +270,33 @@ fn without_thinking(out: &mut OutboundRequest<'_>, mode: Option<ThinkingMode>) -
         return mode;
     }
     out.warn("reasoning: left out, this provider's models do not think when they are made to call a tool");
+    None
+}
+
+/// Whether the assistant's turn that the model goes on with has none of its thoughts, as in Chat
+/// Completions, where no client sends them back.
+fn goes_on_without_thought(out: &OutboundRequest<'_>) -> bool {
+    let is_assistants = |message: &&Message| message.role == Role::Assistant;
+    let messages = &out.request.messages;
+    let turn = || messages.iter().rev().skip_while(|one| !is_assistants(one)).take_while(is_assistants);
+    let is_open = messages.last().as_ref().is_some_and(is_assistants)
+        || turn().any(|one| one.tool_calls().next().is_some());
+    is_open && !turn().flat_map(|one| &one.parts).any(|part| is_sent_back(out, part))
+}
+
+fn is_sent_back(out: &OutboundRequest<'_>, part: &Part) -> bool {
+    let is_signed =
+        matches!(part.content, Content::Thinking(Thinking::Signed { .. } | Thinking::Redacted { .. }));
+    is_signed && out.target.keeps_thoughts
+}
+
+/// The mode of a request that goes on with a turn without thoughts: with a budget for thinking this
+/// API refuses it.
+fn without_budget(out: &mut OutboundRequest<'_>, mode: Option<ThinkingMode>) -> Option<ThinkingMode> {
+    if out.is_same_dialect() || mode != Some(ThinkingMode::Enabled) {
+        return mode;
+    }
+    out.warn("reasoning: left out, this model thinks only in a turn that began with its thoughts");
     None
 }
 
@@ -406,12 +471,22 @@ impl Conversation {
         turns.chain(&self.system).map(String::len).sum()
     }
 
+    /// OpenAI's conversations may begin with a greeting of the assistant, or be cut before its message.
+    fn begin_with_user(&mut self, out: &mut OutboundRequest<'_>) {
+        out.warn("messages: a user's message was put before the assistant's, this provider wants one first");
+        let blocks = vec![text_block(".", None, &mut Marks { skip: 0 })];
+        self.turns.insert(0, RenderedTurn { role: "user", results: Vec::new(), blocks });
+    }
+
     fn check(&mut self, out: &mut OutboundRequest<'_>) -> Result<(), Error> {
         if self.turns.first().is_none_or(|turn| turn.role != "user") {
-            return Err(Error::unsupported(
-                "messages",
-                "this provider wants the first message to be the user's",
-            ));
+            if out.is_same_dialect() || self.turns.is_empty() {
+                return Err(Error::unsupported(
+                    "messages",
+                    "this provider wants the first message to be the user's",
+                ));
+            }
+            self.begin_with_user(out);
         }
         let last = out.request.messages.len().saturating_sub(1);
         // A turn that the API has paused is continued by sending it back.

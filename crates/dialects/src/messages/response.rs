@@ -96,10 +96,10 @@ fn write_block(part: &Part, reply: &Reply, a: &mut Array<'_>) {
     match &part.content {
         // The API refuses empty blocks when they are sent back.
         Content::Text(Text { text, .. }) | Content::Refusal(text) if text.is_empty() => {}
+        // Anthropic leaves out citations that there are not, and the AI SDK refuses a null.
         Content::Text(Text { text, .. }) | Content::Refusal(text) => a.object(|o| {
             o.str("type", "text");
             o.str("text", text);
-            o.null("citations");
         }),
         Content::Thinking(Thinking::Signed { text, signature }) => thinking(text, signature, a),
         Content::Thinking(Thinking::Plain(text)) => {

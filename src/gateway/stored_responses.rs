@@ -186,6 +186,8 @@ pub(super) async fn items_of(
 
 /// The most items that a request may refer to.
 const MOST_NAMED: usize = 500;
+/// The most objects that are read for them. An answer has all items before it, so a conversation needs one.
+const MOST_FILES: usize = 4;
 
 /// The items of these ids.
 pub(super) async fn items_named(
@@ -200,16 +202,17 @@ pub(super) async fn items_named(
     let ids = ids.get(..MOST_NAMED).unwrap_or(ids);
     let rows = database.query(store::kept_named(&json!(ids).to_string(), user, now_ms())).await?;
     let named: Vec<NamedItem> = rows.read()?;
+    let is_wanted = |item: &Value| {
+        let id = item.get("id").and_then(Value::as_str);
+        id.is_some_and(|id| ids.iter().any(|wanted| wanted == id))
+    };
     let in_files: BTreeSet<&str> = named.iter().filter_map(|named| named.file.as_deref()).collect();
     let mut items: Vec<Value> = Vec::new();
-    for file in in_files {
-        items.extend(LargeResponse::read(file, env).await?.items);
+    for file in in_files.into_iter().take(MOST_FILES) {
+        items.extend(LargeResponse::read(file, env).await?.items.into_iter().filter(is_wanted));
     }
     items.extend(named.into_iter().filter(|named| named.file.is_none()).map(|named| named.item));
-    let with_id = |item: Value| {
-        let id = item.get("id")?.as_str().filter(|id| ids.iter().any(|wanted| wanted == id))?.to_owned();
-        Some((id, Json::parse(&item.to_string())?))
-    };
+    let with_id = |item: Value| Some((item.get("id")?.as_str()?.to_owned(), Json::parse(&item.to_string())?));
     Ok(items.into_iter().filter_map(with_id).collect())
 }
 

@@ -7,14 +7,14 @@ use std::{fmt, rc::Rc};
 
 use hatch_dialects::{
     Dialect, Error, Filter, Reader, Rendered, Reply, Request, Response, Stream, Target, forward,
-    include_thoughts, openai_of_workers_ai, render_compaction, without_thoughts,
+    include_thoughts, without_thoughts,
 };
 
 use super::{
     failover::{FailedCall, Succeeded, in_order},
     failure::{AttemptError, client_safe, fetch_error, read_error, stream_error},
     keys::Keys,
-    outbound::Outbound,
+    outbound::{self, Outbound},
     providers::{Upstream, path_of},
     routing::Candidate,
     sandbox,
@@ -26,8 +26,6 @@ use crate::platform::{
     pump::{Deadlines, End, Source},
 };
 
-/// The longest answer that comes in one piece, in bytes.
-const MOST_BYTES: usize = 32 * 1024 * 1024;
 /// How long to wait for a whole answer, in milliseconds.
 pub(crate) const WHOLE_MS: u64 = 90_000;
 /// How long a stream may take that is collected before the client gets it.
@@ -133,106 +131,6 @@ pub(crate) async fn ask(
     Ok((answer, AnsweredCall { candidate, attempts, warnings, reply, upstream, first_token_ms }))
 }
 
-/// Posts a request that is not a conversation: embeddings, moderations.
-///
-/// # Errors
-/// As [`ask`]'s.
-pub(crate) async fn post(
-    path: &'static str,
-    body: impl Fn(&Candidate) -> String,
-    candidates: Vec<Candidate>,
-    keys: &Keys,
-    within_ms: u64,
-) -> Result<PostResponse, FailedCall> {
-    let post = async |candidate: &Candidate, _: bool| {
-        post_once(path, Dialect::Chat, || Ok(body(candidate)), candidate, keys, within_ms).await
-    };
-    in_order(candidates, post).await.map(PostResponse::from)
-}
-
-/// A conversation that a model is to compact.
-#[derive(Debug)]
-pub(crate) struct Compaction<'a> {
-    /// The client's body.
-    pub(crate) body: &'a [u8],
-    /// The request, if its texts are no longer those of the body.
-    pub(crate) changed: Option<&'a Request>,
-    pub(crate) is_lenient: bool,
-}
-
-/// Lets a model compact a conversation, as only OpenAI's Responses API can.
-///
-/// # Errors
-/// As [`ask`]'s.
-pub(crate) async fn compact(
-    compaction: &Compaction<'_>,
-    candidates: Vec<Candidate>,
-    keys: &Keys,
-) -> Result<PostResponse, FailedCall> {
-    let Compaction { body, changed, is_lenient } = *compaction;
-    let compact_once = async |candidate: &Candidate, sent: Thoughts| {
-        let target = candidate.provider.target(&candidate.model, is_lenient, false);
-        let rendered = || {
-            let rendered = render_compaction(body, changed, &target)?;
-            let others = if sent == Thoughts::Sent { None } else { without_thoughts(rendered.as_bytes())? };
-            match others {
-                Some(input) => forward(rendered.as_bytes(), &[("input", Some(input))]),
-                None => Ok(rendered),
-            }
-        };
-        let path = "/responses/compact";
-        post_once(path, Dialect::Responses, rendered, candidate, keys, WHOLE_MS).await
-    };
-    let post = async |candidate: &Candidate, _: bool| match compact_once(candidate, Thoughts::Sent).await {
-        Err(failure) if failure.is_of_foreign_thoughts() => compact_once(candidate, Thoughts::LeftOut).await,
-        tried => tried,
-    };
-    in_order(candidates, post).await.map(PostResponse::from)
-}
-
-/// One attempt. None if the sandbox model has to answer.
-async fn post_once(
-    path: &'static str,
-    dialect: Dialect,
-    body: impl FnOnce() -> Result<String, Error>,
-    candidate: &Candidate,
-    keys: &Keys,
-    within_ms: u64,
-) -> Result<Option<Vec<u8>>, AttemptError> {
-    if candidate.provider.is_sandbox() {
-        return Ok(None);
-    }
-    if !candidate.provider.speaks.contains(&dialect) {
-        let words = format!("The provider of this model does not offer {path}");
-        return Err(Error::unsupported("model", words).into());
-    }
-    let own_key = keys.open(&candidate.provider.name)?;
-    let outbound = Outbound { path, body: body()?, dialect, own_key: own_key.as_deref() };
-    let answer = outbound.send(candidate, None, within_ms).await?;
-    if answer.status() != 200 {
-        return Err(read_error(answer, own_key.is_some()).await);
-    }
-    let text = answer.text(MOST_BYTES, within_ms).await.map_err(|failure| fetch_error(&failure))?;
-    Ok(Some(openai_bytes(candidate, text.into_bytes())?))
-}
-
-/// The response that [`post`] or [`compact`] got.
-#[derive(Debug)]
-pub(crate) struct PostResponse {
-    /// None if the sandbox model has to answer.
-    pub(crate) bytes: Option<Vec<u8>>,
-    pub(crate) candidate: Candidate,
-    pub(crate) attempts: u32,
-    pub(crate) first_token_ms: i64,
-}
-
-impl From<Succeeded<Option<Vec<u8>>>> for PostResponse {
-    fn from(succeeded: Succeeded<Option<Vec<u8>>>) -> Self {
-        let Succeeded { got, candidate, attempts, first_token_ms } = succeeded;
-        Self { bytes: got, candidate, attempts, first_token_ms }
-    }
-}
-
 /// The response of one attempt.
 struct AttemptResponse {
     answer: ModelResponse,
@@ -263,7 +161,7 @@ async fn attempt(
 
 /// Whether the model gets its own earlier thoughts back.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Thoughts {
+pub(super) enum Thoughts {
     Sent,
     LeftOut,
 }
@@ -311,9 +209,7 @@ async fn try_once(
     let got =
         |answer| AttemptResponse { answer, warnings: rendered.warnings, reply: reply.clone(), upstream };
     if !is_events {
-        let bytes =
-            answer.text(MOST_BYTES, WHOLE_MS).await.map_err(|failure| fetch_error(&failure))?.into_bytes();
-        let bytes = openai_bytes(candidate, bytes)?;
+        let bytes = outbound::read_whole(answer, candidate, WHOLE_MS).await?;
         let response = Box::new(upstream.parse_response(&bytes)?);
         return Ok(got(ModelResponse::Whole { response, bytes: Some(bytes), events: None }));
     }
@@ -365,15 +261,6 @@ fn translated(mut stream: Stream, received: &[u8]) -> Vec<u8> {
     stream.push(received, &mut events);
     stream.finish(&mut events);
     events
-}
-
-/// The whole answer of a provider that answers in the form of OpenAI's API, or of
-/// Workers AI's binding.
-fn openai_bytes(candidate: &Candidate, bytes: Vec<u8>) -> Result<Vec<u8>, Error> {
-    match candidate.provider.upstream {
-        Upstream::Binding(_) => openai_of_workers_ai(&bytes),
-        Upstream::Http { .. } | Upstream::Sandbox => Ok(bytes),
-    }
 }
 
 /// The request as the candidate reads it. If it speaks the client's dialect,

@@ -3,12 +3,12 @@
 //! settings.rs and providers/ list the providers; catalogue.rs lists their models with
 //! abilities and prices (prices.rs). routing.rs turns a model name into an ordered list of
 //! candidates. failover.rs tries them in order until one answers: ask.rs renders the request
-//! and reads the answer, outbound.rs sends it, failure.rs says why there is none, and
-//! health.rs remembers which models fail. keys.rs opens the provider keys that callers bring.
-//! paid.rs asks for the answers of jobs, within budgets that reservations.rs holds;
-//! web_search.rs searches the web, with a model or an engine. limits.rs defines what an API
-//! key may ask, budgets.rs counts it, and buckets.rs sorts calls into the histograms of `GET
-//! /metrics`. `hatch_dialects` defines requests and responses.
+//! and reads the answer, post.rs does so for what is no conversation, outbound.rs sends it,
+//! failure.rs says why there is none, and health.rs remembers which models fail. keys.rs opens
+//! the provider keys that callers bring. paid.rs asks for the answers of jobs, within budgets
+//! that reservations.rs holds; web_search.rs searches the web, with a model or an engine.
+//! limits.rs defines what an API key may ask, budgets.rs counts it, and buckets.rs sorts calls
+//! into the histograms of `GET /metrics`. `hatch_dialects` defines requests and responses.
 
 mod ask;
 pub(crate) mod buckets;
@@ -22,6 +22,7 @@ mod limits;
 mod model;
 mod outbound;
 mod paid;
+mod post;
 mod prices;
 mod providers;
 pub(crate) mod reservations;
@@ -31,9 +32,7 @@ mod settings;
 pub(crate) mod web_search;
 
 pub(crate) use self::{
-    ask::{
-        AnsweredCall, Compaction, Live, ModelResponse, PostResponse, Question, WHOLE_MS, ask, compact, post,
-    },
+    ask::{AnsweredCall, Live, ModelResponse, Question, WHOLE_MS, ask},
     catalogue::Catalogue,
     failover::FailedCall,
     failure::{described, in_sentence},
@@ -44,6 +43,7 @@ pub(crate) use self::{
         Allowance, AnswerRules, Booking, PaidAnswer, afford, answer, choose, counted, default_name,
         is_any_open, named, without_price,
     },
+    post::{Compaction, PostResponse, compact, post},
     reservations::{DayBudget, PaidWork, Payer, Prompt, Reservation},
     routing::{AUTO, Candidate, Preference, RouteQuery, candidates, is_allowed, resolve},
     sandbox::embedding as sandbox_embedding,

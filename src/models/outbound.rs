@@ -1,6 +1,7 @@
-//! Sends a rendered request to a provider, with the credential that it takes.
+//! Sends a rendered request to a provider, with the credential that it takes, and reads an answer that
+//! comes in one piece.
 
-use hatch_dialects::{Dialect, Error, workers_ai_inputs};
+use hatch_dialects::{Dialect, Error, openai_of_workers_ai, workers_ai_inputs};
 
 use super::{
     failure::{AttemptError, fetch_error},
@@ -8,6 +9,9 @@ use super::{
     routing::Candidate,
 };
 use crate::platform::fetch::{self, Failure, OutboundRequest};
+
+/// The longest answer that comes in one piece, in bytes.
+const MOST_BYTES: usize = 32 * 1024 * 1024;
 
 /// A rendered request to a provider.
 pub(super) struct Outbound<'a> {
@@ -43,6 +47,19 @@ impl Outbound<'_> {
             Upstream::Sandbox => Err(Failure::Network("the sandbox has no address".to_owned())),
         };
         sent.map_err(|failure| fetch_error(&failure))
+    }
+}
+
+/// Reads a whole answer. Those of Workers AI's binding are put into the form of OpenAI's API.
+pub(super) async fn read_whole(
+    answer: fetch::FetchResponse,
+    candidate: &Candidate,
+    within_ms: u64,
+) -> Result<Vec<u8>, AttemptError> {
+    let text = answer.text(MOST_BYTES, within_ms).await.map_err(|failure| fetch_error(&failure))?;
+    match candidate.provider.upstream {
+        Upstream::Binding(_) => Ok(openai_of_workers_ai(text.as_bytes())?),
+        Upstream::Http { .. } | Upstream::Sandbox => Ok(text.into_bytes()),
     }
 }
 

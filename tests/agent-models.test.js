@@ -9,7 +9,7 @@ import { startAnthropic } from "./fakes/anthropic.js";
 import { startOpenAI } from "./fakes/openai.js";
 import { problem, rowCounts, startWorker } from "./harness.js";
 
-const [claude, gpt, local] = await Promise.all([startAnthropic(), startOpenAI(), startOpenAI({ key: "local-key" })]);
+const [claude, gpt, local] = await Promise.all([startAnthropic(), startOpenAI({ functionsByResponses: true }), startOpenAI({ key: "local-key" })]);
 after(() => Promise.all([claude.close(), gpt.close(), local.close()]));
 const model = (id, more = {}) => ({ id, context: 40_000, max_output: 3_000, input: 1, output: 2, capabilities: ["tools"], ...more });
 const openai = { OPENAI_API_KEY: gpt.key, OPENAI_BASE_URL: `${gpt.url}/v1` };
@@ -22,11 +22,11 @@ const { api, sql } = hatch;
 const { sendToEnd, show, code } = agents(hatch);
 
 const called = (id, name, args) => ({ content: "I do.", toolCalls: [{ id, name, args: JSON.stringify(args) }] });
-/** An OpenAI that writes a page, checks it and finishes. */
-const author = ({ messages }) => [
+/** An OpenAI that writes a page, checks it and finishes: its thinking models are asked by Responses, as they call tools there alone. */
+const author = ({ messages, input }) => [
   called("call_1", "write_file", { path: "index.html", content: PAGE }), called("call_2", "check", {}),
   called("call_3", "finish", { name: "Pomodoro Timer", commit_message: "feat: a timer", summary: "It counts." }),
-][messages.filter(({ role }) => role === "tool").length];
+][(messages ?? input).filter(({ role, type }) => role === "tool" || type === "function_call_output").length];
 
 beforeEach(() => {
   for (const fake of [claude, gpt, local]) fake.reset();
@@ -78,10 +78,10 @@ test("without Claude any model with tools answers, and the operator's model with
 });
 
 test("the cost of an interrupted answer is booked, and the model is asked again", async () => {
-  gpt.setFault({ omitFinish: true });
-  const { appId, events } = await sendToEnd("A timer", { model: "gpt-6-luna" });
+  local.setFault({ omitFinish: true });
+  const { appId, events } = await sendToEnd("A timer", { model: "local/small" });
   assert.ok(kinds(events).includes("ReviewResult"));
-  assert.equal(gpt.requests.length, 4);
+  assert.equal(local.requests.length, 4);
   const [{ tokens, steps }] = await sql("SELECT tokens, steps FROM app_turns WHERE app_id = ?", appId);
   assert.equal(steps, 3);
   assert.ok(tokens > 3 * 19 + 100, `with the broken one's prompt: ${tokens}`);

@@ -83,10 +83,10 @@ test("a key that has spent its budget builds nothing more, but its user's other 
 test("a key that must not use Claude builds with a model that it may use", async () => {
   const ada = await userWith({ models: ["openai/*"] });
   const args = (value) => JSON.stringify(value);
-  gpt.setAnswer(({ messages }) => [
+  gpt.setAnswer(({ input }) => [
     { content: "", toolCalls: [{ id: "call_1", name: "write_file", args: args({ path: "index.html", content: PAGE }) }] },
     { content: "", toolCalls: [{ id: "call_2", name: "finish", args: args({ name: "Timer", commit_message: "feat: a timer", summary: "It counts." }) }] },
-  ][messages.filter(({ role }) => role === "tool").length]);
+  ][input.filter(({ type }) => type === "function_call_output").length]);
   const { events } = await ada.sendToEnd("A timer without Claude");
   assert.ok(kinds(events).includes("ReviewResult"), texts(events).join("\n"));
   assert.equal(claude.requests.length, 0);

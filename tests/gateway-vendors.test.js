@@ -3,16 +3,17 @@
 
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
+import Anthropic from "@anthropic-ai/sdk";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startOpenAI } from "./fakes/openai.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
 import { startWorker } from "./harness.js";
 import { as, people, production } from "./people.js";
 
-const [stack, claude, gpt] = [await startStackAuth(), await startAnthropic(), await startOpenAI()];
+const [stack, claude, gpt] = [await startStackAuth(), await startAnthropic(), await startOpenAI({ functionsByResponses: true })];
 after(() => Promise.all([stack.close(), claude.close(), gpt.close()]));
 const worker = await startWorker({
-  ...production(stack), CLAUDE_API_KEY: claude.key, CLAUDE_BASE_URL: claude.url, OPENAI_API_KEY: gpt.key, OPENAI_BASE_URL: `${gpt.url}/v1`,
+  ...production(stack), SEALING_KEY: "0f".repeat(32), CLAUDE_API_KEY: claude.key, CLAUDE_BASE_URL: claude.url, OPENAI_API_KEY: gpt.key, OPENAI_BASE_URL: `${gpt.url}/v1`,
 });
 const { api, sql } = worker;
 const { signIn, newKey } = people(worker, stack);
@@ -97,6 +98,33 @@ test("of a temperature and top_p Claude gets what it takes, and a client is told
   }
 });
 
+test("Anthropic's client calls functions of OpenAI's models, which take them by Responses alone, and gives their thoughts back", async () => {
+  const thinks = "Let me look.";
+  gpt.setAnswer((body) => (/function_call_output/.test(JSON.stringify(body.input)) ? { thinks, content: "It is here." } : { thinks, toolCalls: ["call_1", "call_2"].map((id) => ({ id, name: "f", args: '{"a":"x"}' })) }));
+  const client = new Anthropic({ authToken: key, apiKey: null, baseURL: worker.url, maxRetries: 0 });
+  const tools = [{ name: "f", input_schema: SCHEMA }];
+  for (const more of [{}, { thinking: { type: "adaptive", display: "summarized" }, output_config: { effort: "low" } }, { thinking: { type: "disabled" } }]) {
+    for (const ask of [(body) => client.messages.create(body), (body) => client.messages.stream(body).finalMessage()]) {
+      const body = { model: "openai/gpt-6.1-terra", max_tokens: 2000, tools, ...more };
+      const first = await ask({ ...body, messages: HI });
+      assert.equal(first.stop_reason, "tool_use");
+      const calls = first.content.filter(({ type }) => type === "tool_use");
+      assert.deepEqual(calls.map(({ id, input }) => [id, input]), [["call_1", { a: "x" }], ["call_2", { a: "x" }]]);
+      const results = { role: "user", content: calls.map(({ id }) => ({ type: "tool_result", tool_use_id: id, content: "Left." })) };
+      const last = await ask({ ...body, messages: [...HI, { role: "assistant", content: first.content }, results] });
+      assert.deepEqual([last.content.at(-1).text, last.stop_reason], ["It is here.", "end_turn"]);
+      const { path, body: sent } = gpt.requests.at(-1);
+      assert.deepEqual([path, sent.store, sent.input.slice(1).map(({ type }) => type)], ["/v1/responses", false, ["reasoning", "function_call", "function_call", "function_call_output", "function_call_output"]]);
+    }
+  }
+  // Without functions a chat is asked, and OpenAI's own client gets what OpenAI says.
+  await good(await message({}));
+  assert.equal(gpt.requests.at(-1).path, "/v1/chat/completions");
+  const refused = await chat({ model: "openai/gpt-6.1-terra", tools: TOOLS });
+  assert.deepEqual([refused.status, (await refused.json()).error.param], [400, "reasoning_effort"]);
+  gpt.setAnswer("Hello.");
+});
+
 test("a prompt that is too long is told in the words and by the code that each vendor's clients look for", async () => {
   for (const [said, told] of [
     ["This model's maximum context length is 8192 tokens. However, your messages resulted in 10000 tokens.", "prompt is too long: 10000 tokens > 8192 maximum"],
@@ -143,11 +171,8 @@ test("Anthropic's beta `output_format` is a schema for OpenAI, and passes to Ant
 });
 
 test("a message has no null where Anthropic's own has nothing, because the AI SDK refuses it", async () => {
-  const call = { id: "call_1", name: "f", args: '{"a":"x"}' };
-  gpt.setAnswer({ content: "Hello.", toolCalls: [call] });
-  const { content } = await good(await message({ tools: [{ name: "f", input_schema: SCHEMA }] }));
-  gpt.setAnswer("Hello.");
-  assert.deepEqual(content, [{ type: "text", text: "Hello." }, { type: "tool_use", id: "call_1", name: "f", input: { a: "x" } }]);
+  const { content } = await good(await message({}));
+  assert.deepEqual(content, [{ type: "text", text: "Hello." }]);
 });
 
 test("a whole answer of OpenAI keeps its citations, audio, fingerprint and all counts", async () => {

@@ -119,7 +119,7 @@ for (const [who, name] of [["Anthropic", "claude-sonnet-5-5"], ["OpenAI", "gpt-6
 }
 
 test("tool calls of an OpenAI-shaped upstream reach Anthropic's client, and its results go back", async () => {
-  gpt.setAnswer((body) => body.messages.some(({ role }) => role === "tool")
+  gpt.setAnswer((body) => body.input.some(({ type }) => type === "function_call_output")
     ? "It is sunny."
     : { content: null, toolCalls: [{ id: "call_1", name: "get_weather", args: '{"city":"Köln"}' }, { id: "call_2", name: "get_weather", args: "{}" }] });
   const client = anthropic(hatch);

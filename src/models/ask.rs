@@ -7,7 +7,7 @@ use std::{fmt, rc::Rc};
 
 use hatch_dialects::{
     Dialect, Error, Filter, Reader, Rendered, Reply, Request, Response, Stream, Target, forward,
-    include_thoughts, without_thoughts,
+    include_thoughts, request::ToolKind, without_thoughts,
 };
 
 use super::{
@@ -149,7 +149,7 @@ async fn attempt(
         return Ok(sandbox_response(question));
     }
     // A client of Anthropic has the thoughts in its own hands, and its request passes as it is.
-    let upstream = candidate.provider.dialect_for(question.client);
+    let upstream = upstream_dialect(candidate, question);
     let is_passed = (question.client, upstream) == (Dialect::Messages, Dialect::Messages);
     match try_once(candidate, is_last, question, settings, Thoughts::Sent).await {
         Err(failure) if failure.is_of_foreign_thoughts() && !is_passed => {
@@ -173,7 +173,7 @@ async fn try_once(
     settings: &Providers,
     sent: Thoughts,
 ) -> Result<AttemptResponse, AttemptError> {
-    let upstream = candidate.provider.dialect_for(question.client);
+    let upstream = upstream_dialect(candidate, question);
     let wants_stream = question.is_live || question.request.stream;
     let mut rendered = render(candidate, question, upstream, wants_stream, sent)?;
     let is_streamed = wants_stream || rendered.needs_stream;
@@ -261,6 +261,22 @@ fn translated(mut stream: Stream, received: &[u8]) -> Vec<u8> {
     stream.push(received, &mut events);
     stream.finish(&mut events);
     events
+}
+
+/// The dialect in which the candidate is asked. OpenAI's models that think call functions by Responses
+/// alone, whatever the effort is (`Function tools with reasoning_effort are not supported … in
+/// /v1/chat/completions`), so what is rendered for them anyway goes there.
+fn upstream_dialect(candidate: &Candidate, question: &Question<'_>) -> Dialect {
+    let (provider, request) = (&candidate.provider, question.request);
+    let usual = provider.dialect_for(question.client);
+    let is_rendered = question.body.is_none_or(|(_, dialect)| dialect != usual);
+    let calls_functions = request.tools.iter().any(|tool| matches!(tool.kind, ToolKind::Function { .. }));
+    let is_for_responses = is_rendered && calls_functions && candidate.model.can("reasoning");
+    if is_for_responses && provider.dialect_for(Dialect::Responses) == Dialect::Responses {
+        Dialect::Responses
+    } else {
+        usual
+    }
 }
 
 /// The request as the candidate reads it. If it speaks the client's dialect,

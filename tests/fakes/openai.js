@@ -24,7 +24,7 @@ const failure = (status, message, { type = TYPES[status] ?? 'server_error', para
  */
 const FAULTS = ['omitDone', 'omitFinish', 'errorAfter', 'badJsonAt', 'usageOnLast', 'repeatRole', 'lastWithoutUsage', 'code', 'raw'];
 
-export async function startOpenAI({ key = KEY } = {}) {
+export async function startOpenAI({ key = KEY, functionsByResponses = false } = {}) {
   let answer = 'Hello.';
   const account = newAccount();
   const server = await startFaultServer({ refusal, answer: reply, failure: told, faults: FAULTS, faultPath: '/v1/', maxBody: MAX_BODY });
@@ -47,6 +47,10 @@ export async function startOpenAI({ key = KEY } = {}) {
       return refused && failure(...refused);
     }
     if (request.path !== '/v1/chat/completions') return failure(404, `Invalid URL (POST ${request.path})`);
+    // As GPT 5.4 and later: the effort is medium where none is asked for.
+    if (functionsByResponses && body.reasoning_effort !== 'none' && body.tools?.some(({ type }) => type === 'function')) {
+      return failure(400, `Function tools with reasoning_effort are not supported for ${body.model} in /v1/chat/completions. To use function tools, use /v1/responses or set reasoning_effort to 'none'.`, { param: 'reasoning_effort' });
+    }
     return chatRefusal(body);
   }
 

@@ -27,7 +27,10 @@ const MUCH: u32 = 1024;
 /// How long the reads of all streams are counted before it is judged whether
 /// there are too many, or few.
 const COUNTED_MS: i64 = 40;
-/// More reads in such a time keep the thread busy: 3 a millisecond.
+/// With more reads in such a time, 5 a millisecond, all streams begin to wait for several bytes. Fifty that
+/// bring a piece every 20 ms have half as many, and show each piece at once.
+const TOO_MANY_READS: u32 = 200;
+/// Once they wait, they wait for more until there are so few: 3 a millisecond.
 const MANY_READS: u32 = 120;
 /// With fewer, each read may wait for half as many bytes.
 const FEW_READS: u32 = 32;
@@ -139,8 +142,9 @@ impl Traffic {
         }
         // A longer period is scaled down to the usual one.
         let reads = i64::from(self.reads) * COUNTED_MS / passed;
+        let most = if self.least > 1 { MANY_READS } else { TOO_MANY_READS };
         let least = match reads {
-            reads if reads > i64::from(MANY_READS) => (self.least * 2).clamp(FIRST_BRAKE, MOST_BRAKE),
+            reads if reads > i64::from(most) => (self.least * 2).clamp(FIRST_BRAKE, MOST_BRAKE),
             reads if reads < i64::from(FEW_READS) && self.least > FIRST_BRAKE => self.least / 2,
             reads if reads < i64::from(CALM_READS) && self.least <= FIRST_BRAKE => 1,
             _ => self.least,
@@ -177,12 +181,14 @@ mod tests {
     fn many_streams_read_more_at_a_time_and_few_at_once() {
         let calm = after(Traffic::default(), 10_000, 1_000, 1);
         assert_eq!(calm.least, 1);
+        assert_eq!(after(calm, 11_000, 1_000, 4).least, 1);
         let busy = after(calm, 11_000, 100, 20);
         assert!((FIRST_BRAKE..MOST_BRAKE).contains(&busy.least), "{busy:?}");
         let overrun = after(busy, 11_100, 400, 20);
         assert_eq!(overrun.least, MOST_BRAKE);
-        // A medium load changes nothing.
+        // A medium load changes nothing. A larger one does, if the streams wait already.
         assert_eq!(after(overrun, 11_500, 1_000, 2).least, MOST_BRAKE);
+        assert!(after(busy, 11_100, 100, 4).least > busy.least);
         let calmed = (0..100).fold(overrun, |traffic, n| traffic.count(11_500 + 10 * n));
         assert_eq!(calmed.least, 1);
         assert_eq!(overrun.count(20_000).least, 1);

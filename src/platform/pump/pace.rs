@@ -27,9 +27,9 @@ const MUCH: u32 = 1024;
 /// How long the reads of all streams are counted before it is judged whether
 /// there are too many, or few.
 const COUNTED_MS: i64 = 40;
-/// With more reads in such a time, 5 a millisecond, all streams begin to wait for several bytes. Fifty that
+/// With more reads in such a time, about 4 a millisecond, all streams begin to wait for several bytes. Fifty that
 /// bring a piece every 20 ms have half as many, and show each piece at once.
-const TOO_MANY_READS: u32 = 200;
+const TOO_MANY_READS: u32 = 150;
 /// Once they wait, they wait for more until there are so few: 3 a millisecond.
 const MANY_READS: u32 = 120;
 /// With fewer, each read may wait for half as many bytes.
@@ -181,7 +181,7 @@ mod tests {
     fn many_streams_read_more_at_a_time_and_few_at_once() {
         let calm = after(Traffic::default(), 10_000, 1_000, 1);
         assert_eq!(calm.least, 1);
-        assert_eq!(after(calm, 11_000, 1_000, 4).least, 1);
+        assert_eq!(after(calm, 11_000, 1_000, 3).least, 1);
         let busy = after(calm, 11_000, 100, 20);
         assert!((FIRST_BRAKE..MOST_BRAKE).contains(&busy.least), "{busy:?}");
         let overrun = after(busy, 11_100, 400, 20);

@@ -25,12 +25,15 @@ pub(super) struct Keeper {
     name: Option<String>,
     messages: Vec<Value>,
     metadata: Map<String, Value>,
+    /// How long the request is, in bytes.
+    request_bytes: usize,
 }
 
 impl Keeper {
     /// Takes the messages and metadata of a request. Text that a guardrail redacts for the
     /// model is redacted in the database too.
     pub(super) fn of(body: &[u8], name: Option<String>, guards: &Guards) -> Self {
+        let request_bytes = body.len();
         let mut body: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
         let mut messages = match body.remove("messages") {
             Some(Value::Array(messages)) => messages,
@@ -41,12 +44,13 @@ impl Keeper {
             Some(Value::Object(metadata)) => metadata,
             _ => Map::new(),
         };
-        Self { name, messages, metadata }
+        Self { name, messages, metadata, request_bytes }
     }
 
     /// The messages alone are more than is stored.
     pub(super) fn is_too_large(&self) -> bool {
-        json!(self.messages).to_string().len() > MOST_BYTES
+        // They are only written out where the request is long enough for it.
+        self.request_bytes > MOST_BYTES && json!(self.messages).to_string().len() > MOST_BYTES
     }
 
     /// Stores a whole answer. It replaces the conversation's earlier one.

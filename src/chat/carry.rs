@@ -99,9 +99,10 @@ pub(super) async fn carry(
     }
     let Some(client) = client else { return };
     // A client of Claude's own events has got its `error` event already.
-    let has_sent_error = format == ChatFormat::Events && !is_translated && sse::has_event(&received, "error");
+    let has_sent_error =
+        || format == ChatFormat::Events && !is_translated && sse::has_event(&received, "error");
     let events = match message.error {
-        Some(_) if has_sent_error => Vec::new(),
+        Some(_) if has_sent_error() => Vec::new(),
         _ => final_events(&turn, &message, turn.cost(&message), end, format, saved),
     };
     for event in last.into_iter().chain(events.into_iter().map(String::into_bytes)) {

@@ -30,8 +30,14 @@ fn event(piece: &str) -> String {
     String::from_utf8(event).unwrap_or_default()
 }
 
+/// The most bytes of JSON that one byte of a text becomes: `\u0000`.
+const MOST_OF_A_BYTE: usize = 6;
+
 /// How many bytes of `text` fit into one piece.
 fn length(text: &str) -> usize {
+    if text.len() <= MOST_BYTES / MOST_OF_A_BYTE {
+        return text.len();
+    }
     let mut json_bytes = 0;
     let full = text.char_indices().find(|(_, c)| {
         json_bytes += match c {

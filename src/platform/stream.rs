@@ -103,11 +103,7 @@ impl Writer {
     }
 }
 
-/// Appends `chunk` to `bytes`.
+/// Appends `chunk` to `bytes`. Not into a resized `bytes`: compiled for size, its zeros are written one by one.
 pub(super) fn append(bytes: &mut Vec<u8>, chunk: &Uint8Array) {
-    let start = bytes.len();
-    bytes.resize(start + chunk.length() as usize, 0);
-    if let Some(space) = bytes.get_mut(start..) {
-        chunk.copy_to(space);
-    }
+    bytes.extend_from_slice(&chunk.to_vec());
 }

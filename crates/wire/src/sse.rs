@@ -67,32 +67,43 @@ impl Decoder {
                 rest = tail;
                 continue;
             }
-            let end = rest.iter().position(|b| matches!(b, b'\n' | b'\r'));
+            let end = memchr::memchr2(b'\n', b'\r', rest);
             let (line, ended) = rest.split_at(end.unwrap_or(rest.len()));
-            self.line.extend_from_slice(line);
-            let Some((&ending, after)) = ended.split_first() else { return };
+            let Some((&ending, after)) = ended.split_first() else {
+                return self.line.extend_from_slice(line);
+            };
             self.after_cr = ending == b'\r';
             rest = after;
-            self.end_line(&mut event);
+            if self.line.is_empty() {
+                self.end_line(line, &mut event);
+                continue;
+            }
+            let mut whole = std::mem::take(&mut self.line);
+            whole.extend_from_slice(line);
+            self.end_line(&whole, &mut event);
         }
     }
 
-    fn end_line(&mut self, event: &mut impl FnMut(&str)) {
-        if !std::mem::replace(&mut self.has_begun, true) && self.line.starts_with(BYTE_ORDER_MARK) {
-            self.line.drain(..BYTE_ORDER_MARK.len());
-        }
-        if self.line.is_empty() {
+    fn end_line(&mut self, line: &[u8], event: &mut impl FnMut(&str)) {
+        let line = match std::mem::replace(&mut self.has_begun, true) {
+            true => line,
+            false => line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line),
+        };
+        if line.is_empty() {
             return self.dispatch(event);
         }
-        if let Some(value) = self.line.strip_prefix(b"data:") {
+        if let Some(value) = line.strip_prefix(b"data:") {
             let value = value.strip_prefix(b" ").unwrap_or(value);
             if self.has_data {
                 self.data.push('\n');
             }
-            self.data.push_str(&String::from_utf8_lossy(value));
+            // The lossy way reads character by character.
+            match str::from_utf8(value) {
+                Ok(value) => self.data.push_str(value),
+                Err(_) => self.data.push_str(&String::from_utf8_lossy(value)),
+            }
             self.has_data = true;
         }
-        self.line.clear();
     }
 
     fn dispatch(&mut self, event: &mut impl FnMut(&str)) {

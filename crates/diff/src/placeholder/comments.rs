@@ -110,7 +110,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Reads one token; returns it if it is a comment.
     fn step(&mut self) -> Option<Comment> {
-        if self.pass_word() {
+        if self.pass_words() {
             return None;
         }
         if self.is_line_start
@@ -149,13 +149,16 @@ impl Reader<'_> {
         !matches!(self.syntax.bare, None | Some(Place::BareText)) || !self.syntax.strings.is_empty()
     }
 
-    /// Passes letters and digits, with which no mark begins.
-    fn pass_word(&mut self) -> bool {
-        let length = self.rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
-        let Some((word, rest)) = self.rest.split_at_checked(length) else { return false };
-        let Some(last) = word.chars().next_back() else { return false };
-        (self.before, self.is_line_start, self.rest) = (last, false, rest);
-        true
+    /// Passes letters, digits and spaces, with which no mark begins.
+    fn pass_words(&mut self) -> bool {
+        let begins_none = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b' ';
+        let length = self.rest.bytes().take_while(begins_none).count();
+        let Some((words, rest)) = self.rest.split_at_checked(length) else { return false };
+        if let Some(last) = words.trim_end_matches(' ').chars().next_back() {
+            (self.before, self.is_line_start) = (last, false);
+        }
+        self.rest = rest;
+        length > 0
     }
 
     fn pass(&mut self, c: char) {

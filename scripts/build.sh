@@ -9,7 +9,7 @@ stamp=build/.built$profile
 
 up_to_date() {
   [ -f "$stamp" ] && [ -f build/index_bg.wasm ] &&
-    [ -z "$(find src crates migrations templates build.rs Cargo.toml Cargo.lock scripts/{toolchain,bundle,build}.sh -newer "$stamp" -print -quit)" ]
+    [ -z "$(find src crates migrations templates build.rs Cargo.toml Cargo.lock .cargo scripts/{toolchain,bundle,build}.sh -newer "$stamp" -print -quit)" ]
 }
 
 # worker-build always keeps the names of functions, which are 70 KB of the upload after gzip. Before they go, the

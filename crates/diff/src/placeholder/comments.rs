@@ -224,10 +224,10 @@ impl Reader<'_> {
 
     /// The text between these marks, if they begin here, and its length in bytes including the marks.
     fn enclosed(&mut self, open: &'static str, close: &'static str) -> Option<(String, usize)> {
+        let inner = self.rest.strip_prefix(open)?;
         if self.missing.contains(&close) {
             return None;
         }
-        let inner = self.rest.strip_prefix(open)?;
         let end = match open {
             "`" => unescaped(inner, '`'),
             _ => inner.find(close),

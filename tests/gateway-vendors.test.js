@@ -2,6 +2,7 @@
 // address, forced tools that think, the words of errors, what an answer has besides text. In production, with keys.
 
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import test, { after } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
 import { startAnthropic } from "./fakes/anthropic.js";
@@ -54,6 +55,34 @@ test("a forced tool with reasoning, and a blank stop sequence, reach Claude with
   assert.match(stopped.headers.get("x-gateway-warnings"), /stop: blank/);
   await good(stopped);
   assert.deepEqual(claude.requests.at(-1).body.stop_sequences, ["END"]);
+});
+
+test("a thinking model of OpenAI gets no stop sequence: it is refused by name, or left out for a lenient client", async () => {
+  gpt.setAnswer("Hello.");
+  const lenient = { "x-gateway-lenient": "true" };
+  const openais = { model: "openai/gpt-6.1-terra", stop: "END", temperature: 0.2 };
+  for (const [ask, body, param] of [[chat, openais, "stop"], [message, { model: "openai/gpt-6.1-terra", stop_sequences: ["END"] }, "stop_sequences"]]) {
+    const left = await ask(body, lenient);
+    assert.match(left.headers.get("x-gateway-warnings"), new RegExp(`${param}: this model does not accept it`));
+    await good(left);
+    const { body: sent } = gpt.requests.at(-1);
+    assert.deepEqual([sent.model, sent.stop, sent.temperature], ["gpt-6.1-terra", undefined, undefined]);
+    const refused = await ask(body);
+    assert.equal(refused.status, 400);
+  }
+  const { error } = await (await message({ model: "openai/gpt-6.1-terra", stop_sequences: ["END"] })).json();
+  assert.match(error.message, /stop_sequences.*does not accept/);
+  await good(await message({ model: "openai/gpt-4.1", stop_sequences: ["END"] }));
+  assert.equal(gpt.requests.at(-1).body.stop, "END");
+});
+
+test("pictures and documents whose base64 is in lines reach the other family", async () => {
+  const data = randomBytes(500).toString("base64").replace(/.{76}/g, "$&\r\n");
+  const [whole, url] = [data.replaceAll("\r\n", ""), `data:image/png;base64,${data}`];
+  await good(await chat({ messages: [{ role: "user", content: [{ type: "image_url", image_url: { url } }, { type: "file", file: { filename: "a.pdf", file_data: data } }] }] }));
+  assert.deepEqual(claude.requests.at(-1).body.messages[0].content.map(({ source }) => source.data), [whole, whole]);
+  await good(await message({ messages: [{ role: "user", content: [{ type: "image", source: { type: "base64", media_type: "image/png", data } }] }] }));
+  assert.equal(gpt.requests.at(-1).body.messages[0].content[0].image_url.url, `data:image/png;base64,${whole}`);
 });
 
 test("a chat with reasoning goes on after a tool although its client has no thoughts to send back", async () => {

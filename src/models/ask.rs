@@ -305,12 +305,21 @@ fn render(
         if stream != question.request.stream {
             edits.push(("stream", Some(stream.to_string())));
         }
+        let refused = refused(candidate, question);
+        edits.extend(refused.iter().map(|name| (*name, None)));
+        let warnings = refused.iter().map(|name| format!("{name}: this model does not accept it")).collect();
         let body = forward(body, &edits)?;
-        return Ok(Rendered { body, names: Default::default(), warnings: Vec::new(), needs_stream: false });
+        return Ok(Rendered { body, names: Default::default(), warnings, needs_stream: false });
     }
     let target = candidate.provider.target(&candidate.model, question.is_lenient, stream);
     let keeps_thoughts = target.keeps_thoughts && sent == Thoughts::Sent;
     upstream.render_request(question.request, &Target { keeps_thoughts, ..target })
+}
+
+/// The settings that a lenient client's own body has and OpenAI's thinking models refuse.
+fn refused(candidate: &Candidate, question: &Question<'_>) -> Vec<&'static str> {
+    let refuses = candidate.provider.is_openai && !candidate.model.can("sampling");
+    if question.is_lenient && refuses { question.request.refused_by_thinking() } else { Vec::new() }
 }
 
 /// What a body of the Responses API says of thoughts: they are asked for if the model is known to think, and those of

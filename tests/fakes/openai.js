@@ -118,6 +118,13 @@ export async function startOpenAI({ key = KEY, functionsByResponses = false } = 
 
 const ROLES = ['system', 'developer', 'user', 'assistant', 'tool', 'function'];
 
+const THINKING = /^(o\d|gpt-5|gpt-6(?!-luna))/;
+/** What thinking models refuse, unless it says what is so anyway. */
+const NOT_FOR_THINKING = {
+  temperature: (value) => value === 1, top_p: (value) => value === 1, frequency_penalty: (value) => value === 0, presence_penalty: (value) => value === 0,
+  logit_bias: () => false, logprobs: (value) => value === false, top_logprobs: () => false, stop: () => false,
+};
+
 /** What the real one refuses of a chat. */
 function chatRefusal(body) {
   if (!Array.isArray(body.messages) || body.messages.length === 0) return failure(400, "Invalid 'messages': empty array.", { param: 'messages' });
@@ -142,6 +149,9 @@ function chatRefusal(body) {
   }
   for (const name of ['models', 'thinking', 'system', 'context_management', 'top_k', 'anthropic_version', 'output_format', 'output_config', 'stop_sequences']) {
     if (name in body) return failure(400, `Unrecognized request argument supplied: ${name}`, { param: name });
+  }
+  for (const [name, isDefault] of THINKING.test(body.model) ? Object.entries(NOT_FOR_THINKING) : []) {
+    if (body[name] != null && !isDefault(body[name])) return failure(400, `Unsupported parameter: '${name}' is not supported with this model.`, { param: name, code: 'unsupported_parameter' });
   }
   if (body.stream_options && !body.stream) return failure(400, "The 'stream_options' parameter is only allowed when 'stream' is enabled.");
   return undefined;

@@ -6,7 +6,7 @@ use crate::{
     Error, Json,
     read::At,
     reply::Seal,
-    request::{MediaSource, Tool},
+    request::{MediaSource, Tool, unwrapped},
 };
 
 /// Looks up a stored item by its id.
@@ -152,11 +152,20 @@ pub(crate) fn parse_media_url(url: &str, at: &At<'_>) -> Result<MediaSource, Err
     let mut parameters = header.split(';');
     let media_type = parameters.next().unwrap_or_default().trim().to_ascii_lowercase();
     let is_base64 = parameters.any(|parameter| parameter.trim().eq_ignore_ascii_case("base64"));
-    let data = if is_base64 { data.to_owned() } else { base64(&percent_decoded(data)) };
+    let data = if is_base64 { base64_of_url(data) } else { base64(&percent_decoded(data)) };
     if data.is_empty() {
         return Err(at.invalid("the data URL has no data"));
     }
     Ok(MediaSource::Base64 { media_type: known_media_type(&media_type), data })
+}
+
+/// The base64 of a data URL, in which `+`, `=` and line breaks may be percent-encoded.
+fn base64_of_url(data: &str) -> String {
+    if data.contains('%') {
+        unwrapped(&String::from_utf8_lossy(&percent_decoded(data)))
+    } else {
+        unwrapped(data)
+    }
 }
 
 fn known_media_type(media_type: &str) -> String {
@@ -210,8 +219,12 @@ mod tests {
         assert_eq!(source("data:image/png;base64,AAA"), base64("image/png", "AAA"));
         assert_eq!(source("data:image/jpg;base64,AAA"), base64("image/jpeg", "AAA"));
         assert_eq!(source("data:text/plain,a%20b"), base64("text/plain", "YSBi"));
+        assert_eq!(source("data:image/png;base64,\r\n AA\tA\nB "), base64("image/png", "AAAB"));
+        assert_eq!(source("data:image/png;base64,AA%2BB%0D%0AAA%3D%3D"), base64("image/png", "AA+BAA=="));
         assert_eq!(source("https://x.test/a.png"), MediaSource::Url("https://x.test/a.png".to_owned()));
-        for bad in ["data:image/png", "file:///etc/passwd", "data:image/png;base64,", ""] {
+        for bad in
+            ["data:image/png", "file:///etc/passwd", "data:image/png;base64,", "data:image/png;base64,\n", ""]
+        {
             assert!(parse_media_url(bad, &At::ROOT).is_err(), "{bad}");
         }
     }

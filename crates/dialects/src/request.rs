@@ -54,6 +54,26 @@ pub struct Request {
     pub warnings: Vec<String>,
 }
 
+impl Request {
+    /// The settings of this request that OpenAI's thinking models do not accept. Those that say what is the
+    /// default anyway are not among them.
+    pub fn refused_by_thinking(&self) -> Vec<&'static str> {
+        let stop = if self.dialect == Some(Dialect::Messages) { "stop_sequences" } else { "stop" };
+        let differs = |value: Option<f64>, default: f64| value.is_some_and(|value| value != default);
+        let settings = [
+            ("temperature", differs(self.temperature, 1.0)),
+            ("top_p", differs(self.top_p, 1.0)),
+            ("frequency_penalty", differs(self.frequency_penalty, 0.0)),
+            ("presence_penalty", differs(self.presence_penalty, 0.0)),
+            ("logit_bias", self.logit_bias.is_some()),
+            ("logprobs", self.logprobs == Some(true)),
+            ("top_logprobs", self.top_logprobs.is_some()),
+            (stop, !self.stop.is_empty()),
+        ];
+        settings.into_iter().filter_map(|(name, is_set)| is_set.then_some(name)).collect()
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     System,
@@ -135,6 +155,19 @@ pub enum MediaSource {
     File(String),
     /// Plain text (Anthropic's documents).
     Text(String),
+}
+
+impl MediaSource {
+    /// Base64 as vendors accept it: encoders such as MIME's break it into lines, which
+    /// Anthropic refuses.
+    pub(crate) fn base64(media_type: impl Into<String>, data: &str) -> Self {
+        Self::Base64 { media_type: media_type.into(), data: unwrapped(data) }
+    }
+}
+
+/// Base64 without the blanks and line breaks that encoders put in.
+pub(crate) fn unwrapped(data: &str) -> String {
+    data.split_ascii_whitespace().collect()
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use crate::{
     reply::unpack,
     request::{
         Content, Document, Effort, Format, Image, MediaSource, Message, Part, Reasoning, Request, Role, Text,
-        Thinking, Tool, ToolCall, ToolChoice, ToolKind, ToolResult,
+        Thinking, Tool, ToolCall, ToolChoice, ToolKind, ToolResult, unwrapped,
     },
 };
 
@@ -349,7 +349,7 @@ fn part(f: &Fields<'_, '_>) -> Result<Part, Error> {
         }
         "input_audio" => {
             let f = Fields::of(f.need("input_audio")?, f.at().key("input_audio"))?;
-            Content::Audio { data: f.need_string("data")?, format: f.need_string("format")? }
+            Content::Audio { data: unwrapped(&f.need_str("data")?), format: f.need_string("format")? }
         }
         other => {
             let known = "'text', 'image_url', 'input_audio', 'refusal', and 'file'";
@@ -375,9 +375,7 @@ fn image(f: &Fields<'_, '_>) -> Result<Content, Error> {
 fn file(f: &Fields<'_, '_>) -> Result<Content, Error> {
     let source = match (f.str("file_data")?, f.string("file_id")?) {
         (Some(data), _) if data.starts_with("data:") => parse_media_url(&data, &f.at().key("file_data"))?,
-        (Some(data), _) => {
-            MediaSource::Base64 { media_type: "application/pdf".to_owned(), data: data.into_owned() }
-        }
+        (Some(data), _) => MediaSource::base64("application/pdf", &data),
         (None, Some(id)) => MediaSource::File(id),
         (None, None) => return Err(f.at().invalid("expected file_data or file_id")),
     };

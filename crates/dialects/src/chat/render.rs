@@ -31,17 +31,16 @@ fn members(out: &mut OutboundRequest<'_>, messages: &str, o: &mut Object<'_>) ->
     tools(out, o)?;
     let tokens = if can.openai { "max_completion_tokens" } else { "max_tokens" };
     o.opt(tokens, out.max_tokens());
-    o.opt("temperature", out.sampling("temperature", request.temperature)?);
-    o.opt("top_p", out.sampling("top_p", request.top_p)?);
     out.left_out("top_k", request.top_k.is_some());
-    o.opt("frequency_penalty", request.frequency_penalty);
-    o.opt("presence_penalty", request.presence_penalty);
-    o.opt_json("logit_bias", request.logit_bias.as_ref());
+    if can.openai && !can.sampling {
+        for name in request.refused_by_thinking() {
+            out.refuse(name, "this model does not accept it")?;
+        }
+    } else {
+        sampling(out, o)?;
+    }
     o.opt("seed", request.seed);
     o.opt("n", request.n);
-    o.opt("logprobs", request.logprobs);
-    o.opt("top_logprobs", request.top_logprobs);
-    stop(request, o)?;
     format(out, o)?;
     if let Some(effort) = out.effort() {
         o.str("reasoning_effort", effort.name());
@@ -67,6 +66,18 @@ fn members(out: &mut OutboundRequest<'_>, messages: &str, o: &mut Object<'_>) ->
     }
     out.extra(o);
     Ok(())
+}
+
+fn sampling(out: &mut OutboundRequest<'_>, o: &mut Object<'_>) -> Result<(), Error> {
+    let request = out.request;
+    o.opt("temperature", out.sampling("temperature", request.temperature)?);
+    o.opt("top_p", out.sampling("top_p", request.top_p)?);
+    o.opt("frequency_penalty", request.frequency_penalty);
+    o.opt("presence_penalty", request.presence_penalty);
+    o.opt_json("logit_bias", request.logit_bias.as_ref());
+    o.opt("logprobs", request.logprobs);
+    o.opt("top_logprobs", request.top_logprobs);
+    stop(request, o)
 }
 
 /// OpenAI limits user names to 64 characters; Claude Code sends longer ones.

@@ -11,7 +11,7 @@ use crate::{
     reply::unpack,
     request::{
         Content, Document, Format, Image, MediaSource, Message, Part, Reasoning, Request, Role, Text,
-        Thinking, Tool, ToolCall, ToolChoice, ToolKind, ToolResult,
+        Thinking, Tool, ToolCall, ToolChoice, ToolKind, ToolResult, unwrapped,
     },
     responses::native::{ENCRYPTED, reference},
 };
@@ -382,7 +382,7 @@ fn part(raw: Raw<'_>, at: At<'_>) -> Result<Part, Error> {
         "input_file" => Content::Document(file(&f)?),
         "input_audio" => {
             let f = Fields::of(f.need("input_audio")?, f.at().key("input_audio"))?;
-            Content::Audio { data: f.need_string("data")?, format: f.need_string("format")? }
+            Content::Audio { data: unwrapped(&f.need_str("data")?), format: f.need_string("format")? }
         }
         other => {
             let known = "'input_text', 'input_image', 'input_file', 'output_text', and 'refusal'";
@@ -396,9 +396,7 @@ fn part(raw: Raw<'_>, at: At<'_>) -> Result<Part, Error> {
 fn file(f: &Fields<'_, '_>) -> Result<Document, Error> {
     let source = match (f.str("file_data")?, f.str("file_url")?, f.string("file_id")?) {
         (Some(data), ..) if data.starts_with("data:") => parse_media_url(&data, &f.at().key("file_data"))?,
-        (Some(data), ..) => {
-            MediaSource::Base64 { media_type: "application/pdf".to_owned(), data: data.into_owned() }
-        }
+        (Some(data), ..) => MediaSource::base64("application/pdf", &data),
         (None, Some(url), _) => parse_media_url(&url, &f.at().key("file_url"))?,
         (None, None, Some(id)) => MediaSource::File(id),
         (None, None, None) => return Err(f.at().invalid("expected file_data, file_url or file_id")),

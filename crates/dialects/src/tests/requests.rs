@@ -233,6 +233,50 @@ fn rule_8_images_are_sources() {
 }
 
 #[test]
+fn base64_in_lines_becomes_one_line() {
+    let wrapped = "AAAA\r\nBBBB\n CC==\n";
+    let url = format!("data:image/png;base64,{wrapped}");
+    let file = format!("data:application/pdf;base64,{wrapped}");
+    let pdf = json!({ "type": "base64", "media_type": "application/pdf", "data": wrapped });
+    let requests = [
+        (
+            Dialect::Chat,
+            chat(&json!([{ "role": "user", "content": [
+            { "type": "image_url", "image_url": { "url": url } },
+            { "type": "file", "file": { "file_data": file } },
+            { "type": "file", "file": { "file_data": wrapped } },
+        ] }])),
+        ),
+        (
+            Dialect::Responses,
+            json!({ "model": "m", "input": [{ "role": "user", "content": [
+            { "type": "input_image", "image_url": url },
+            { "type": "input_file", "file_data": file },
+            { "type": "input_file", "file_data": wrapped },
+        ] }] }),
+        ),
+        (
+            Dialect::Messages,
+            claude(&json!([{ "role": "user", "content": [
+            { "type": "image", "source": { "type": "base64", "media_type": "image/png", "data": wrapped } },
+            { "type": "document", "source": pdf },
+        ] }])),
+        ),
+    ];
+    for (from, body) in requests {
+        for to in [Dialect::Chat, Dialect::Responses, Dialect::Messages] {
+            let sent = translated(from, to, &body).to_string();
+            let (media, whole) = (sent.matches("AAAA").count(), sent.matches("AAAABBBBCC==\"").count());
+            assert!(media >= 2 && media == whole, "{from:?} to {to:?}: {sent}");
+        }
+    }
+    let audio = json!({ "type": "input_audio", "input_audio": { "data": wrapped, "format": "mp3" } });
+    let sent =
+        translated(Dialect::Chat, Dialect::Chat, &chat(&json!([{ "role": "user", "content": [audio] }])));
+    assert_eq!(sent["messages"][0]["content"][0]["input_audio"]["data"], "AAAABBBBCC==");
+}
+
+#[test]
 fn rule_9_documents_have_titles_and_files_are_refused() {
     let with =
         |file: Value| chat(&json!([{ "role": "user", "content": [{ "type": "file", "file": file }] }]));
@@ -357,6 +401,40 @@ fn rules_20_21_22_anthropics_settings_become_openais() {
     assert_eq!(translated(Dialect::Messages, Dialect::Chat, &body)["reasoning_effort"], "medium");
     body["stop_sequences"] = json!(["a", "b", "c", "d", "e"]);
     assert!(render(Dialect::Messages, Dialect::Chat, &body, &Target::new("m")).is_err());
+}
+
+#[test]
+fn openais_thinking_models_get_no_setting_that_they_refuse() {
+    let thinking = limited(|can| can.sampling = false);
+    let settings = [
+        ("stop", json!("END")),
+        ("frequency_penalty", json!(0.5)),
+        ("presence_penalty", json!(0.5)),
+        ("logit_bias", json!({ "50256": -100 })),
+        ("logprobs", json!(true)),
+        ("temperature", json!(0.5)),
+    ];
+    for (name, value) in settings {
+        let mut body = chat(&json!([{ "role": "user", "content": "x" }]));
+        body[name] = value;
+        let error = render(Dialect::Chat, Dialect::Chat, &body, &thinking).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some(name));
+        let lenient = Target { is_lenient: true, ..thinking.clone() };
+        let (out, rendered) = render(Dialect::Chat, Dialect::Chat, &body, &lenient).unwrap();
+        assert_eq!((out.get(name), rendered.warnings.len()), (None, 1), "{name}");
+        let other = limited(|can| (can.sampling, can.openai) = (false, false));
+        let is_sent =
+            render(Dialect::Chat, Dialect::Chat, &body, &other).is_ok_and(|(out, _)| out.get(name).is_some());
+        assert_eq!(is_sent, name != "temperature", "{name}");
+    }
+    let mut body = chat(&json!([{ "role": "user", "content": "x" }]));
+    (body["frequency_penalty"], body["logprobs"], body["stop"]) = (json!(0), json!(false), json!([]));
+    let (out, rendered) = render(Dialect::Chat, Dialect::Chat, &body, &thinking).unwrap();
+    assert_eq!((out.as_object().unwrap().len(), rendered.warnings.len()), (2, 0), "{out}");
+    let mut body = claude(&json!([{ "role": "user", "content": "x" }]));
+    body["stop_sequences"] = json!(["END"]);
+    let error = render(Dialect::Messages, Dialect::Chat, &body, &thinking).unwrap_err();
+    assert_eq!(error.param.as_deref(), Some("stop_sequences"));
 }
 
 #[test]

@@ -42,7 +42,7 @@ test("a key can use and list only the models that it allows", async () => {
   assert.equal((await ask(key, { model: "other" })).status, 200);
   assert.equal((await ask(key)).status, 403);
   const { data } = await (await api("GET", "/v1/models", undefined, as(key))).json();
-  assert.deepEqual(data.map(({ id }) => id), ["gpt/other"]);
+  assert.deepEqual(data.map(({ id }) => id), ["gpt/other", "auto"]);
 });
 
 test("a key cannot count the tokens of a model that it does not allow", async () => {

@@ -85,6 +85,20 @@ test("pictures and documents whose base64 is in lines reach the other family", a
   assert.equal(gpt.requests.at(-1).body.messages[0].content[0].image_url.url, `data:image/png;base64,${whole}`);
 });
 
+test("`auto` is a model of the list, and shown by its name, in each vendor's form", async () => {
+  const { data } = await good(await api("GET", "/v1/models", undefined, as(key)));
+  assert.deepEqual(data.at(-1), await good(await api("GET", "/v1/models/auto", undefined, as(key))));
+  assert.deepEqual([data.at(-1).id, data.at(-1).object, data.at(-1).owned_by], ["auto", "model", "hatch"]);
+  const client = new Anthropic({ authToken: key, apiKey: null, baseURL: worker.url, maxRetries: 0 });
+  const listed = [];
+  for await (const model of client.models.list()) listed.push(model);
+  const auto = await client.models.retrieve("auto");
+  assert.deepEqual([listed.at(-1), auto.id, auto.type, auto.display_name, auto.lifecycle], [auto, "auto", "model", "Auto", "active"]);
+  const { key: none } = await newKey(ada.token, { scopes: ["gateway"], gateway: { models: ["nobody/*"] } });
+  assert.deepEqual((await good(await api("GET", "/v1/models", undefined, as(none)))).data, []);
+  assert.equal((await api("GET", "/v1/models/auto", undefined, as(none))).status, 404);
+});
+
 test("a chat with reasoning goes on after a tool although its client has no thoughts to send back", async () => {
   const call = { role: "assistant", tool_calls: [{ id: "c1", type: "function", function: { name: "f", arguments: '{"a":"x"}' } }] };
   const messages = [...HI, call, { role: "tool", tool_call_id: "c1", content: "Sunny." }];

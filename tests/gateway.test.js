@@ -67,7 +67,7 @@ test("the first curl line works without any key: chat, messages, responses, mode
   const completion = await client.completions.create({ model: "sandbox", prompt: "Hi" });
   assert.match(completion.choices[0].text, /Hi$/);
   const list = await client.models.list();
-  assert.deepEqual(list.data.map(({ id }) => id), ["sandbox/sandbox"]);
+  assert.deepEqual(list.data.map(({ id }) => id), ["sandbox/sandbox", "auto"]);
   assert.equal((await client.models.retrieve("sandbox/sandbox")).object, "model");
   assert.equal((await anthropic(sandbox).models.retrieve("sandbox/sandbox")).type, "model");
   const embeddings = await client.embeddings.create({ model: "sandbox", input: ["a", "b"], dimensions: 8 });

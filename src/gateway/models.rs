@@ -15,7 +15,7 @@ use super::account::Account;
 use crate::{
     error::{Error, rfc3339},
     http::{RequestContext, body},
-    models::{Above, Catalogue, KeyLimits, Model, Prices, Providers, catalogue, is_allowed, resolve},
+    models::{AUTO, Above, Catalogue, KeyLimits, Model, Prices, Providers, catalogue, is_allowed, resolve},
     platform::{clock::now_ms, response::Response},
     settings::FromVars as _,
 };
@@ -26,7 +26,8 @@ const CREATED_S: u64 = 1_795_824_000; // 2026-11-28
 /// `GET /v1/models`
 pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
     let is_anthropic = speaks_anthropic(&context)?;
-    let models: Vec<Listed> = available(&context).await?.iter().map(listed).collect();
+    let available = available(&context).await?;
+    let models: Vec<Listed> = available.iter().map(listed).chain(auto(&available)).collect();
     let text = if is_anthropic { anthropic_models(&models, false) } else { openai_models(&models) };
     Ok(Response::json(200, text))
 }
@@ -69,7 +70,7 @@ fn in_original_form(model: &Model) -> Value {
         "provider": model.provider,
         "type": if sees { vec!["text", "image-to-text"] } else { vec!["text"] },
         "isFree": is_free,
-        "includedInRouter": !model.is_deprecated && model.max_output > 0,
+        "includedInRouter": model.is_for_auto(),
         "contextWindow": model.context,
         "maxTokens": model.max_output,
         "supportsToolCalls": model.can("tools"),
@@ -85,11 +86,37 @@ fn in_original_form(model: &Model) -> Value {
 /// `GET /v1/models/{id}`
 pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     let is_anthropic = speaks_anthropic(&context)?;
+    let chosen = if context.param("id") == AUTO { auto(&available(&context).await?) } else { None };
+    let model = match chosen {
+        Some(auto) => auto,
+        None => named(&context).await?,
+    };
+    Ok(Response::json(200, if is_anthropic { anthropic_model(&model) } else { openai_model(&model) }))
+}
+
+/// The model of the path, under the name that it has there.
+async fn named(context: &RequestContext) -> Result<Listed, Error> {
     let providers = Providers::of(&context.settings)?;
     let catalogue = Catalogue::of(&context.settings, &context.database()?).await?;
-    let (name, keys) = (context.param("id"), Account::of(&context).await?.keys(&context)?);
-    let model = Listed { id: name.to_owned(), ..listed(&resolve(name, &catalogue, providers, &keys)?.model) };
-    Ok(Response::json(200, if is_anthropic { anthropic_model(&model) } else { openai_model(&model) }))
+    let (name, keys) = (context.param("id"), Account::of(context).await?.keys(context)?);
+    Ok(Listed { id: name.to_owned(), ..listed(&resolve(name, &catalogue, providers, &keys)?.model) })
+}
+
+/// `auto`, if it has a model to choose from. It is the last of the list, because some clients take the first
+/// one if nobody chooses. Its limits are those of the model that it chooses.
+fn auto(available: &[Model]) -> Option<Listed> {
+    available.iter().any(Model::is_for_auto).then(|| Listed {
+        id: AUTO.to_owned(),
+        owned_by: "hatch".to_owned(),
+        display_name: "Auto".to_owned(),
+        created: CREATED_S,
+        created_at: created_at(),
+        ..Listed::default()
+    })
+}
+
+fn created_at() -> String {
+    rfc3339(i64::try_from(CREATED_S).unwrap_or_default() * 1_000)
 }
 
 /// Whether the client is one of Anthropic's. Only those send its version.
@@ -108,7 +135,7 @@ fn listed(model: &Model) -> Listed {
         owned_by: model.provider.clone(),
         display_name: model.display_name.clone(),
         created: CREATED_S,
-        created_at: rfc3339(i64::try_from(CREATED_S).unwrap_or_default() * 1_000),
+        created_at: created_at(),
         max_input_tokens: tokens(model.context),
         max_tokens: tokens(model.max_output),
         is_deprecated: model.is_deprecated,

@@ -54,6 +54,11 @@ impl Model {
         self.capabilities.iter().any(|name| name == capability)
     }
 
+    /// Whether `auto` may choose it: it writes, and stays.
+    pub(crate) fn is_for_auto(&self) -> bool {
+        !self.is_deprecated && self.max_output > 0
+    }
+
     #[cfg(test)]
     pub(crate) fn for_test(id: &str) -> Self {
         let (provider, name) = id.split_once('/').unwrap();

@@ -165,8 +165,7 @@ fn automatic(
     let needed = needs(request);
     let can = |model: &&Model| {
         let room = u64::try_from(model.context).unwrap_or_default();
-        !model.is_deprecated
-            && model.max_output > 0
+        model.is_for_auto()
             && query.prompt_tokens <= room
             && needed.iter().all(|need| model.can(need))
             && is_allowed(&model.id, query.allowed)

@@ -158,7 +158,7 @@ function SettingsForm({ models, wrong }: { models: GatewayModel[]; wrong: string
       <div class="field">
         <label for={`${id}-model`}>{t.model}</label>
         <input id={`${id}-model`} list={`${id}-models`} value={model} spellcheck={false} autocomplete="off" aria-describedby={`${id}-model-hint`} onInput={(event) => set({ model: event.currentTarget.value })} />
-        <datalist id={`${id}-models`}><option value="auto">{t.auto}</option>{models.map(({ id, display_name }) => <option key={id} value={id}>{display_name ?? id}</option>)}</datalist>
+        <datalist id={`${id}-models`}><option value="auto">{t.auto}</option>{models.filter(({ id }) => id !== "auto").map(({ id, display_name }) => <option key={id} value={id}>{display_name ?? id}</option>)}</datalist>
         <p class="hint" id={`${id}-model-hint`}>{t.modelHint(models.length)}</p>
       </div>
       <div class="field">

@@ -173,7 +173,10 @@ for (const way of ["whole", "stream"]) {
     assert.match(redacted.output[0].action.query, /^what is (?!ghp_)/);
     assert.equal(redacted.output[1].result, secret, "the bytes of a picture are no text");
     const blocked = await searched("block");
-    assert.deepEqual([types(blocked.output), blocked.status, blocked.incomplete_details?.reason], [[], "incomplete", "content_filter"]);
+    // A stream has shown that there is a search, but not for what.
+    const shown = way === "stream" ? [["web_search_call", "failed", undefined]] : [];
+    assert.deepEqual(blocked.output.map(({ type, status, action }) => [type, status, action]), shown);
+    assert.deepEqual([blocked.status, blocked.incomplete_details?.reason], ["incomplete", "content_filter"]);
   });
 
   test(`${way}: another user finds neither the answer nor its items`, async () => {
@@ -206,6 +209,23 @@ test("a stream that was held back, or comes from the cache, has all items with t
   }
   const hit = await api("POST", "/v1/responses", { model: GPT, input: [QUESTION], tools: TOOLS, reasoning: SUMMARY }, { ...as(adas), "x-gateway-cache": "60" });
   assert.equal(hit.headers.get("x-gateway-cache"), "hit");
+});
+
+test("under a guardrail a client sees what the vendor's tools are doing, and what they did when it is whole", async () => {
+  gpt.setAnswer(() => ({ searches: "it", draws: "AAAA", content: "It is here." }));
+  const guarded = sdk(await keyOf(ada, { guardrails: { output: { secrets: { action: "redact" } } } }));
+  const said = [];
+  const stream = guarded.responses.stream({ model: GPT, input: [QUESTION] });
+  stream.on("event", ({ type, item }) => said.push([type.replace("response.", ""), item?.status, item?.action?.query ?? item?.result]));
+  const response = await stream.finalResponse();
+  answerAsBefore();
+  assert.deepEqual(said.slice(2, 12), [
+    ["output_item.added", "in_progress", undefined], ["web_search_call.in_progress", undefined, undefined],
+    ["web_search_call.searching", undefined, undefined], ["web_search_call.completed", undefined, undefined], ["output_item.done", "completed", "it"],
+    ["output_item.added", "in_progress", ""], ["image_generation_call.in_progress", undefined, undefined],
+    ["image_generation_call.generating", undefined, undefined], ["image_generation_call.completed", undefined, undefined], ["output_item.done", "completed", "AAAA"],
+  ]);
+  assert.deepEqual(types(response.output), ["web_search_call", "image_generation_call", "message"]);
 });
 
 test("deltas of OpenAI's stream pass as they came", async () => {

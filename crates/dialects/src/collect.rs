@@ -46,7 +46,7 @@ impl Collector {
                 }
             }
             Event::Annotation { part, json } => self.annotations.entry(*part).or_default().push(json.clone()),
-            Event::PartStop { .. } | Event::Working => {}
+            Event::PartStop { .. } | Event::Working | Event::Progress { .. } => {}
             Event::Finish { choice, stop } => {
                 self.stops.insert(*choice, stop.clone());
             }

@@ -105,7 +105,13 @@ struct Waiting {
 impl Sequence {
     fn event(&mut self, event: Event<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         match event {
-            Event::PartStart { part, choice, kind } if self.live.is_some() => {
+            // An item may take its place before its part starts. Its progress is nothing to wait for.
+            Event::Progress { part, .. } => {
+                if *self.live.get_or_insert(part) == part {
+                    sink(event);
+                }
+            }
+            Event::PartStart { part, choice, kind } if self.live.is_some_and(|live| live != part) => {
                 let waiting = Waiting {
                     choice,
                     kind: kind.into_owned(),
@@ -136,11 +142,12 @@ impl Sequence {
             },
             Event::PartStop { part } => match self.waiting.get_mut(&part) {
                 Some(waiting) => waiting.is_over = true,
-                None => {
+                None if self.live == Some(part) => {
                     sink(event);
                     self.live = None;
                     self.next(sink);
                 }
+                None => {}
             },
             event => sink(event),
         }

@@ -164,6 +164,14 @@ pub enum Event<'a> {
     },
     /// The vendor runs a tool of its own: the answer has begun, though no other dialect shows it.
     Working,
+    /// The vendor works on an item that no other dialect has: `item` is what is there of it, without any text.
+    /// Its part starts when the item is whole.
+    Progress {
+        part: u32,
+        item: Json,
+        /// Such as `searching`. None when the item is new.
+        state: Option<&'static str>,
+    },
     /// A choice ends, after all of its parts.
     Finish {
         choice: u32,

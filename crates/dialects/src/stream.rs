@@ -58,7 +58,7 @@ impl Meter {
             Event::Start { model, .. } => model.as_ref().clone_into(&mut self.model),
             // A text that is still empty is no output: a failure now can be another model's answer.
             Event::PartStart { kind, .. } => self.has_begun |= *kind != PartKind::Text,
-            Event::Working => self.has_begun = true,
+            Event::Working | Event::Progress { .. } => self.has_begun = true,
             Event::Delta { text, .. } => {
                 self.has_begun = true;
                 self.pieces = self.pieces.saturating_add(1);

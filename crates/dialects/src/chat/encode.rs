@@ -95,7 +95,7 @@ impl Encoder {
             }
             Event::Annotation { part, json } => self.annotation(part, &json, out),
             Event::PartStop { part } => self.stop(part, out),
-            Event::Working => {}
+            Event::Working | Event::Progress { .. } => {}
             Event::Finish { choice, stop } => self.finish(choice, &stop, out),
             Event::Usage(usage) => self.usage = Some(usage),
             Event::End => self.end(out),

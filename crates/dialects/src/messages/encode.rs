@@ -62,7 +62,7 @@ impl Encoder {
 
     pub(crate) fn event(&mut self, event: Event<'_>, out: &mut String) {
         match event {
-            Event::Start { .. } | Event::Working => {}
+            Event::Start { .. } | Event::Working | Event::Progress { .. } => {}
             Event::PartStart { part, kind, .. } => self.start_block(part, &kind, out),
             Event::Delta { part, text } => self.delta(part, &text, out),
             Event::Signature { part, signature } => self.sign(part, &signature, out),

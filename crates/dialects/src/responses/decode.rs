@@ -3,13 +3,13 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::{
-    Error, Event, Usage,
+    Error, Event, Json, Usage,
     json::Raw,
     piece::Piece,
     request::Thinking,
     response::{CallStart, PartKind, Stop, StopReason},
     sse::Frame,
-    usage,
+    usage, write,
 };
 
 #[derive(Debug, Default)]
@@ -20,7 +20,21 @@ pub(crate) struct Decoder {
     /// Open parts, by the index of the item and the index within it.
     open: BTreeMap<(u64, u64), Open>,
     has_called: bool,
+    /// The vendor's items that are not whole yet, by their index.
+    working: BTreeMap<u64, Working>,
 }
+
+/// An item of the vendor's that is not whole yet.
+#[derive(Debug)]
+struct Working {
+    part: u32,
+    kind: String,
+    item: Json,
+}
+
+/// What becomes of the vendor's items, in events without any text.
+const STATES: &[&str] =
+    &["in_progress", "searching", "interpreting", "generating", "calling", "completed", "failed"];
 
 #[derive(Debug)]
 struct Open {
@@ -85,7 +99,7 @@ impl Decoder {
             "response.completed" | "response.incomplete" | "response.done" => self.finish(event.of, sink),
             "response.failed" | "error" => self.fail_with(event.of, raw, sink),
             "response.cancelled" => self.fail(Error::cut(), sink),
-            _ => {}
+            other => self.progress(event.item, other, sink),
         }
     }
 
@@ -114,9 +128,14 @@ impl Decoder {
         sink(Event::Start { id: text("id"), model: text("model") });
     }
 
-    fn begin(&mut self, key: (u64, u64), kind: PartKind<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+    fn new_part(&mut self) -> u32 {
         let part = self.next_part;
         self.next_part = part.saturating_add(1);
+        part
+    }
+
+    fn begin(&mut self, key: (u64, u64), kind: PartKind<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+        let part = self.new_part();
         sink(Event::PartStart { part, choice: 0, kind });
         self.open.insert(key, Open { piece: Piece::new(part), has_said: false });
     }
@@ -124,6 +143,9 @@ impl Decoder {
     fn item_added(&mut self, event: &Fields<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         let Some(item) = event.of else { return };
         let kind = item.get_str("type").unwrap_or_default();
+        if is_vendors(&kind) {
+            return self.vendors_added(event.item, kind.into_owned(), item, sink);
+        }
         let is_custom = kind == "custom_tool_call";
         if is_custom || kind == "function_call" {
             self.has_called = true;
@@ -140,6 +162,9 @@ impl Decoder {
     fn item_done(&mut self, event: &Fields<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         let Some(item) = event.of else { return };
         let kind = item.get_str("type").unwrap_or_default();
+        if is_vendors(&kind) {
+            return self.vendors_done(event.item, item, sink);
+        }
         if matches!(kind.as_ref(), "function_call" | "custom_tool_call") {
             let key = (event.item, 0);
             if !self.open.contains_key(&key) && !self.has_seen(event.item) {
@@ -161,10 +186,42 @@ impl Decoder {
             self.begin(key, PartKind::Sealed(thinking), sink);
             self.stop_item(event.item, sink);
         }
-        if is_vendors(&kind) {
-            self.begin((event.item, 0), PartKind::Item(item.into()), sink);
-            self.stop_item(event.item, sink);
+    }
+
+    fn vendors_added(&mut self, index: u64, kind: String, item: Raw<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+        let has_id = item.get_str("id").is_some_and(|id| !id.is_empty());
+        if !has_id || self.working.contains_key(&index) {
+            return;
         }
+        let (part, item) = (self.new_part(), without_texts(item));
+        sink(Event::Progress { part, item: item.clone(), state: None });
+        self.working.insert(index, Working { part, kind, item });
+    }
+
+    /// Tells what an event without text says of one of the vendor's items.
+    fn progress(&self, index: u64, kind: &str, sink: &mut dyn FnMut(Event<'_>)) {
+        let Some(working) = self.working.get(&index) else { return };
+        let said = kind.strip_prefix("response.").and_then(|rest| rest.strip_prefix(&*working.kind));
+        let state = said.and_then(|rest| rest.strip_prefix('.'));
+        if let Some(state) = STATES.iter().find(|known| state == Some(**known)) {
+            sink(Event::Progress { part: working.part, item: working.item.clone(), state: Some(state) });
+        }
+    }
+
+    fn vendors_done(&mut self, index: u64, item: Raw<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+        let begun = self.working.remove(&index).map(|working| (working.part, working.item));
+        let is_same =
+            |begun: &Json| ["id", "type"].iter().all(|name| begun.raw().get_str(name) == item.get_str(name));
+        let part = match begun {
+            Some((part, begun)) if is_same(&begun) => part,
+            Some((part, _)) => {
+                sink(Event::PartStop { part });
+                self.new_part()
+            }
+            None => self.new_part(),
+        };
+        sink(Event::PartStart { part, choice: 0, kind: PartKind::Item(item.into()) });
+        sink(Event::PartStop { part });
     }
 
     /// Items come in order, so an item after the last one is new.
@@ -226,6 +283,9 @@ impl Decoder {
         for (item, _) in self.open.keys().copied().collect::<Vec<_>>() {
             self.stop_item(item, sink);
         }
+        for (_, working) in std::mem::take(&mut self.working) {
+            sink(Event::PartStop { part: working.part });
+        }
         let stop = response.map(|response| stop(response, self.has_called)).unwrap_or_default();
         sink(Event::Finish { choice: 0, stop });
         if let Some(usage) = counts(response) {
@@ -239,6 +299,22 @@ impl Decoder {
 /// Whether no other dialect has items of this kind.
 pub(crate) fn is_vendors(kind: &str) -> bool {
     !matches!(kind, "" | "message" | "reasoning" | "function_call" | "custom_tool_call")
+}
+
+/// An item of the vendor's as it is before it is whole, without any text that it may have.
+fn without_texts(item: Raw<'_>) -> Json {
+    Json::written(write::object(|o| {
+        for (name, value) in item.members() {
+            let is_opaque = matches!(name.as_ref(), "type" | "id" | "status") || name.ends_with("_id");
+            if is_opaque || !(value.is_string() || value.is_array() || value.is_object()) {
+                o.raw(&name, value.text());
+            } else if value.is_string() {
+                o.str(&name, "");
+            } else if value.is_array() {
+                o.raw(&name, "[]");
+            }
+        }
+    }))
 }
 
 #[derive(Debug, Default)]

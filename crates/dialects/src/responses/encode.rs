@@ -7,6 +7,7 @@ use crate::{
     reply::{Seal, pack},
     request::Thinking,
     response::{CallStart, PartKind, Stop, StopReason},
+    responses::native::with,
     usage,
     write::{self, Object},
 };
@@ -35,9 +36,26 @@ pub(crate) struct Encoder {
 /// The open item; items come one after the other.
 #[derive(Debug)]
 enum Item {
-    Message { id: String, done: Vec<String>, part: Option<ContentPart> },
-    Call { id: String, part: u32, call: CallStart<'static>, arguments: String },
-    Reasoning { part: u32, thought: Thought },
+    Message {
+        id: String,
+        done: Vec<String>,
+        part: Option<ContentPart>,
+    },
+    Call {
+        id: String,
+        part: u32,
+        call: CallStart<'static>,
+        arguments: String,
+    },
+    Reasoning {
+        part: u32,
+        thought: Thought,
+    },
+    /// One of the vendor's that is not whole yet.
+    Vendors {
+        part: u32,
+        item: Json,
+    },
 }
 
 #[derive(Debug)]
@@ -90,6 +108,7 @@ impl Encoder {
         }
         match event {
             Event::Start { .. } | Event::Working => {}
+            Event::Progress { part, item, state } => self.progress(part, item, state, out),
             Event::PartStart { part, kind, .. } => self.start_part(part, kind, out),
             Event::Delta { part, text } => self.delta(part, &text, out),
             Event::Signature { part, signature } => self.sign(part, &signature),
@@ -173,8 +192,11 @@ impl Encoder {
             }
             PartKind::Sealed(thinking) => self.sealed(&thinking, out),
             PartKind::Item(item) => {
-                self.close_message(out);
-                self.add_item(item.as_str(), out);
+                if !self.has_begun(part) {
+                    self.close_message(out);
+                    self.add_item(item.as_str(), out);
+                }
+                self.item = None;
                 self.item_done(item.as_str().to_owned(), out);
             }
             PartKind::ToolCall(call) => {
@@ -185,6 +207,27 @@ impl Encoder {
                 self.item = Some(Item::Call { id, part, call, arguments: String::new() });
             }
         }
+    }
+
+    /// Shows an item of the vendor's before it is whole, and then what becomes of it.
+    fn progress(&mut self, part: u32, item: Json, state: Option<&str>, out: &mut String) {
+        let Some(state) = state else {
+            self.close_message(out);
+            self.add_item(item.as_str(), out);
+            self.item = Some(Item::Vendors { part, item });
+            return;
+        };
+        if !self.has_begun(part) {
+            return;
+        }
+        let text = |name: &str| item.raw().get_str(name).unwrap_or_default();
+        let index = self.output_index();
+        self.frame(&format!("response.{}.{state}", text("type")), out, |o| place(&text("id"), index, o));
+    }
+
+    /// Whether the open item is this one of the vendor's.
+    fn has_begun(&self, part: u32) -> bool {
+        matches!(&self.item, Some(Item::Vendors { part: open, .. }) if *open == part)
     }
 
     fn start_content(&mut self, part: u32, is_refusal: bool, out: &mut String) {
@@ -287,6 +330,10 @@ impl Encoder {
             Some(Item::Reasoning { part: open, thought }) if open == part => {
                 self.summary_done(&thought, out);
                 self.thought = Some(thought);
+            }
+            // The vendor has not completed it, or a guardrail does not let it pass.
+            Some(Item::Vendors { part: open, item }) if open == part => {
+                self.item_done(with(item.raw(), &[("status", Some("\"failed\""))]), out);
             }
             other => self.item = other,
         }
@@ -402,6 +449,9 @@ impl Encoder {
     }
 
     fn end(&mut self, out: &mut String) {
+        if let Some(Item::Vendors { part, .. }) = self.item {
+            self.stop_part(part, out);
+        }
         self.close_message(out);
         let status = self.status();
         let response = write::object(|o| self.write_response(status, None, o));

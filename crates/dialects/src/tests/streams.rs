@@ -612,3 +612,123 @@ fn a_thought_and_its_encrypted_form_are_one_item_of_a_response() {
     assert_eq!(thoughts[0]["summary"][0]["text"], "hm");
     assert!(thoughts[0]["encrypted_content"].as_str().unwrap().contains("gAAAA"));
 }
+
+/// Events of an item that the vendor works on.
+fn working(kind: &str, id: &str, index: u64, events: &[(&str, Value)]) -> Vec<Value> {
+    let event = |(name, more): &(&str, Value)| {
+        let mut event = json!({ "type": format!("response.{name}"), "output_index": index, "item_id": id });
+        event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        event
+    };
+    let item = |more: Value| {
+        let mut item = json!({ "id": id, "type": kind });
+        item.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({ "item": item })
+    };
+    let added = item(
+        json!({ "status": "in_progress", "code": "secret", "action": { "query": "secret" }, "container_id": "c" }),
+    );
+    let done = item(json!({ "status": "completed", "code": "whole" }));
+    let mut all = vec![event(&("output_item.added", added))];
+    all.extend(events.iter().map(event));
+    all.push(event(&("output_item.done", done)));
+    all
+}
+
+#[test]
+fn the_progress_of_the_vendors_items_is_shown_without_their_texts() {
+    let state = |family: &str, state: &str| (format!("{family}.{state}"), json!({}));
+    let said = |name: &str| {
+        (name.to_owned(), json!({ "delta": "secret", "code": "secret", "partial_image_b64": "secret" }))
+    };
+    let search = [
+        state("web_search_call", "in_progress"),
+        state("web_search_call", "searching"),
+        state("web_search_call", "completed"),
+    ];
+    let code = [
+        state("code_interpreter_call", "in_progress"),
+        said("code_interpreter_call_code.delta"),
+        said("code_interpreter_call_code.done"),
+        said("code_interpreter_call.secret"),
+        state("code_interpreter_call", "interpreting"),
+        said("image_generation_call.partial_image"),
+        state("web_search_call", "searching"),
+    ];
+    let started = json!({ "type": "response.created", "response": { "id": "up", "model": "up" } });
+    let whole = json!({ "type": "response.completed", "response": { "id": "up", "status": "completed" } });
+    let mut events = vec![started];
+    for (kind, id, index, said) in
+        [("web_search_call", "ws", 0, &search[..]), ("code_interpreter_call", "ci", 1, &code[..])]
+    {
+        let said: Vec<_> = said.iter().map(|(name, more)| (name.as_str(), more.clone())).collect();
+        events.extend(working(kind, id, index, &said));
+    }
+    events.push(json!({ "type": "response.output_text.delta", "output_index": 2, "content_index": 0, "delta": "It is." }));
+    events.push(json!({ "type": "response.content_part.done", "output_index": 2, "content_index": 0 }));
+    // One that the vendor begins and never ends.
+    let mut unended = working("mcp_call", "mcp", 3, &[]);
+    unended.truncate(1);
+    events.extend([unended, vec![whole]].concat());
+
+    let mut out = Vec::new();
+    let mut stream = Stream::translated(Dialect::Responses, Dialect::Responses, &reply());
+    stream.push(named(&events[..2]).as_bytes(), &mut out);
+    assert!(stream.meter().has_begun, "the client sees what the vendor does at once");
+    stream.push(named(&events[2..]).as_bytes(), &mut out);
+    let view = client_view(Dialect::Responses, &out);
+    assert_eq!((view.text.as_str(), view.is_whole), ("It is.", true));
+    let text = String::from_utf8(out).unwrap();
+    assert!(!text.contains("secret"), "{text}");
+    let names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("event: response.")).collect();
+    assert_eq!(
+        names[2..11],
+        [
+            "output_item.added",
+            "web_search_call.in_progress",
+            "web_search_call.searching",
+            "web_search_call.completed",
+            "output_item.done",
+            "output_item.added",
+            "code_interpreter_call.in_progress",
+            "code_interpreter_call.interpreting",
+            "output_item.done",
+        ]
+    );
+    let items = |event: &str, id: &str| -> Vec<Value> {
+        let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+        let events = data.map(|data| serde_json::from_str::<Value>(data).unwrap());
+        events
+            .filter(|shown| shown["type"] == event && shown["item"]["id"] == id)
+            .map(|mut shown| shown["item"].take())
+            .collect()
+    };
+    let begun = |id: &str, kind: &str, status: &str| json!({ "id": id, "type": kind, "status": status, "code": "", "container_id": "c" });
+    assert_eq!(
+        items("response.output_item.added", "ci"),
+        [begun("ci", "code_interpreter_call", "in_progress")]
+    );
+    assert_eq!(items("response.output_item.done", "ci")[0]["code"], "whole");
+    assert_eq!(items("response.output_item.done", "mcp"), [begun("mcp", "mcp_call", "failed")]);
+    for client in [Dialect::Chat, Dialect::Messages] {
+        let (out, _) = carried(Dialect::Responses, client, named(&events).as_bytes(), 50, &reply());
+        assert_eq!(client_view(client, &out).text, "It is.");
+    }
+}
+
+#[test]
+fn the_vendors_items_that_interleave_or_change_still_come_one_after_the_other() {
+    let mut events = vec![json!({ "type": "response.created", "response": { "id": "up", "model": "up" } })];
+    let (a, b) = (working("web_search_call", "a", 0, &[]), working("file_search_call", "b", 1, &[]));
+    let other = working("web_search_call", "c", 2, &[]);
+    let changed = json!({ "type": "response.output_item.done", "output_index": 2, "item": { "id": "d", "type": "mcp_call" } });
+    let text =
+        json!({ "type": "response.output_text.delta", "output_index": 3, "content_index": 0, "delta": "x" });
+    events.extend([a[0].clone(), b[0].clone(), text, b[1].clone(), a[1].clone(), other[0].clone(), changed]);
+    events.push(json!({ "type": "response.completed", "response": { "id": "up", "status": "completed" } }));
+    let mut out = Vec::new();
+    Stream::translated(Dialect::Responses, Dialect::Responses, &reply())
+        .push(named(&events).as_bytes(), &mut out);
+    let view = client_view(Dialect::Responses, &out);
+    assert_eq!((view.text.as_str(), view.is_whole), ("x", true), "{}", String::from_utf8_lossy(&out));
+}

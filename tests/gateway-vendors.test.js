@@ -271,6 +271,18 @@ test("audio passes in a stream, whether it is held back or not", async () => {
     const heard = Object.assign({}, ...events.map(({ choices }) => choices[0]?.delta.audio));
     assert.deepEqual(heard, { id: "audio_1", transcript: "It is", data: "UklGRg==", expires_at: 1795827600 }, mode);
   }
+  // A cached answer would be a stream without audio, whether it came as a stream or whole.
+  const asked = { model: "openai/gpt-6-luna", messages: [{ role: "user", content: "Say it." }], modalities: ["text", "audio"], audio: { voice: "alloy", format: "pcm16" } };
+  const cache = { "x-gateway-cache": "60" };
+  gpt.setAnswer({ content: "It is", message: { audio: { id: "audio_1", data: "UklGRg==", transcript: "It is", expires_at: 1795827600 } } });
+  await good(await chat(asked, cache));
+  for (let time = 0; time < 2; time += 1) {
+    gpt.setFault({ raw });
+    const streamed = await chat({ ...asked, stream: true }, cache);
+    assert.ok((await streamed.text()).includes("UklGRg=="));
+    assert.equal(streamed.headers.get("x-gateway-cache"), "miss");
+  }
+  gpt.setAnswer("Hello.");
 });
 
 test("the tokens of a model that is not there cannot be counted", async () => {

@@ -49,14 +49,16 @@ pub(super) struct CachedAnswer {
 
 impl CacheSlot {
     /// None if the answer must not be cached: the client does not ask for it,
-    /// the request has a tool's result, or its temperature is above 0.
+    /// the request has a tool's result, its temperature is above 0, or it is a stream with audio.
     pub(super) fn of(request: &GatewayRequest, guards: &Guards, user: &str) -> Option<Self> {
         let CacheControl { seconds, is_forced } = request.options.cache?;
         let has_results =
             request.request.messages.iter().any(|message| message.tool_results().next().is_some());
         let is_random = request.request.temperature.is_some_and(|temperature| temperature > 0.0);
+        // The audio of a stream is in its events alone.
+        let is_spoken = request.request.stream && request.request.wants_audio();
         let depends_on_more = request.has_references || !request.ours.enabled_tools.is_empty();
-        if has_results || depends_on_more || (is_random && !is_forced) {
+        if has_results || is_spoken || depends_on_more || (is_random && !is_forced) {
             return None;
         }
         let body = canonical(&request.bytes, IGNORED).ok()?;

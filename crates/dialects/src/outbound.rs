@@ -2,7 +2,6 @@
 
 use crate::{
     Dialect, Error, Names, Rendered, Target,
-    json::Raw,
     request::{Effort, Reasoning, Request, ThinkingMode, Tool, ToolCall, ToolChoice, ToolKind},
     target::{Renamed, sent_name},
     write,
@@ -211,14 +210,10 @@ impl<'r> OutboundRequest<'r> {
     }
 
     pub(crate) fn refuse_audio_answers(&self) -> Result<(), Error> {
-        let modalities = self.request.extra.iter().find(|(name, _)| name == "modalities");
-        let wants = |raw: Raw<'_>| raw.items().any(|item| item.as_str().is_some_and(|kind| kind == "audio"));
-        match modalities {
-            Some((_, json)) if wants(json.raw()) => {
-                Err(Error::unsupported("modalities", "this model does not answer in audio"))
-            }
-            _ => Ok(()),
+        if self.request.wants_audio() {
+            return Err(Error::unsupported("modalities", "this model does not answer in audio"));
         }
+        Ok(())
     }
 }
 

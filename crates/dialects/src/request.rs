@@ -1,7 +1,7 @@
 //! A client's request, independent of any dialect: messages, tools and
 //! settings.
 
-use crate::{Dialect, Json};
+use crate::{Dialect, Json, json::Raw};
 
 /// A request. Every dialect is parsed into it and rendered from it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -55,6 +55,13 @@ pub struct Request {
 }
 
 impl Request {
+    /// Whether the answer is to be spoken (Chat Completions: `modalities`).
+    pub fn wants_audio(&self) -> bool {
+        let is_audio = |item: Raw<'_>| item.as_str().is_some_and(|kind| kind == "audio");
+        let modalities = self.extra.iter().find(|(name, _)| name == "modalities");
+        modalities.is_some_and(|(_, json)| json.raw().items().any(is_audio))
+    }
+
     /// The settings of this request that OpenAI's thinking models do not accept. Those that say what is the
     /// default anyway are not among them.
     pub fn refused_by_thinking(&self) -> Vec<&'static str> {

@@ -14,7 +14,7 @@ import { as, people, production } from "./people.js";
 const SECRET = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
 const [stack, gpt] = [await startStackAuth(), await startOpenAI()];
 after(() => Promise.all([stack.close(), gpt.close()]));
-const model = (id) => ({ id, context: 200000, max_output: 100, input: 1, output: 10, capabilities: ["tools"] });
+const model = (id) => ({ id, context: 200000, max_output: 100, input: 1, output: 10, capabilities: ["tools", "images"] });
 const worker = await startWorker({
   ...production(stack), GATEWAY_IDLE_MS: "2000",
   PROVIDERS: JSON.stringify([{ name: "gpt", base_url: `${gpt.url}/v1`, key: gpt.key, dialect: "openai", models: [model("m"), model("n")] }]),
@@ -95,20 +95,63 @@ test("an answer that is interrupted, refused, blocked or without `store` is not 
   assert.equal(await count(), before);
 });
 
-test("a chat that is too large to be stored is answered, and a header says that it is not stored", async () => {
-  const messages = [{ role: "user", content: "x".repeat(1_500_001) }];
-  const before = await count();
-  const enabled_tools = ["extract_content"];
-  for (const more of [{}, { stream: true }, { enabled_tools }, { enabled_tools, stream: true }]) {
-    const warned = async (body) => {
-      const response = await api("POST", "/v1/chat/completions", { model: "gpt/m", store: true, ...more, ...body }, as(adas));
-      assert.equal(response.status, 200, await response.text());
-      return response.headers.get("x-gateway-warnings") ?? "";
-    };
-    assert.match(await warned({ messages }), /^store: not stored, it is larger than 1500000 bytes$/);
-    assert.equal(await warned({ messages, store: false }), "");
+test("messages that are too large for a row are an object, which is read, exported, replaced and deleted like a row", async () => {
+  const { FILES } = worker.env;
+  const eve = await signIn();
+  const eves = await keyOf(eve);
+  const picture = "iVBORw0KGgo".repeat(200_000);
+  const messages = [{ role: "system", content: "Look." }, { role: "user", content: [{ type: "text", text: "What is it?" }, { type: "image_url", image_url: { url: `data:image/png;base64,${picture}` } }] }];
+  const rows = () => sql("SELECT id, messages, body, file, file_bytes FROM stored_completions WHERE user_id = ?1 ORDER BY created_at", eve.userId);
+  const sweep = () => worker.worker.scheduled({ cron: "* * * * *" });
+  const gone = async (file, why) => {
+    await sweep();
+    assert.equal(await FILES.head(file), null, why);
+    assert.deepEqual(await sql("SELECT key FROM unused_files"), [], why);
+  };
+  gpt.setAnswer("A cat.");
+  for (const more of [{}, { stream: true }, { enabled_tools: ["extract_content"] }, { enabled_tools: ["extract_content"], stream: true }]) {
+    await store(eves, { messages, ...more });
+    const [row] = await rows();
+    assert.ok(row.messages.length < 1_000 && row.file_bytes > picture.length && (await FILES.head(row.file)), JSON.stringify(more));
+    await sweep();
+    const { data } = await sdk(eves).chat.completions.list();
+    assert.deepEqual(data.map(({ id, choices }) => [id, choices[0].message.content]), [[row.id, "A cat."]]);
+    const stored = await Array.fromAsync(sdk(eves).chat.completions.messages.list(row.id));
+    assert.deepEqual(stored.map(({ role }) => role), ["system", "user"]);
+    assert.equal(stored[1].content_parts[1].image_url.url, messages[1].content[1].image_url.url);
+    assert.equal((await sdk(eves).chat.completions.update(row.id, { metadata: { a: "b" } })).metadata.a, "b");
+    await assert.rejects(sdk(bobs).chat.completions.messages.list(row.id), OpenAI.NotFoundError);
+    await sdk(eves).chat.completions.delete(row.id);
+    await gone(row.file, "deleted");
   }
-  assert.equal(await count(), before);
+  // A conversation that goes on has a new object for each answer, or none.
+  const talk = async (body) => {
+    await store(eves, { completion_id: "talk", ...body }, "/chat/completions");
+    return (await rows())[0];
+  };
+  const first = await talk({ messages });
+  const second = await talk({ messages: [...messages, { role: "assistant", content: "A cat." }, { role: "user", content: "Sure?" }] });
+  assert.notEqual(second.file, first.file);
+  await gone(first.file, "replaced");
+  const shown = await ok("GET", "/chat/completions/talk", undefined, eves);
+  assert.deepEqual(shown.messages.map(({ role }) => role), ["system", "user", "assistant", "user", "assistant"]);
+  const { conversations } = await ok("GET", "/chat/completions", undefined, eves);
+  assert.deepEqual(conversations[0].messages, shown.messages.map(({ id }) => id));
+  const { share_id } = await ok("POST", "/chat/completions/talk/share", undefined, eves);
+  const shared = await (await api("GET", `/chat/shared/${share_id}`)).json();
+  assert.equal(shared.messages[0].content[1].image_url.url, messages[1].content[1].image_url.url);
+  const { storedCompletions: [exported] } = await ok("GET", "/auth/export", undefined, eve.token);
+  assert.deepEqual([exported.messages.length, exported.messages[1].content, "file" in exported], [4, messages[1].content, false]);
+  assert.equal((await talk({ messages: HI })).file, null);
+  await gone(second.file, "small again");
+  // It counts in what a user may store, and is deleted with the account.
+  const third = await talk({ messages });
+  await sql("UPDATE stored_completions SET file_bytes = 100000000 WHERE user_id = ?1", eve.userId);
+  await store(eves, { messages });
+  await gone(third.file, "too much");
+  const [last] = await rows();
+  await api("DELETE", `/auth/me?confirm=${eve.userId}`, undefined, as(eve.token));
+  await gone(last.file, "deleted with the account");
 });
 
 test("text that a guardrail redacts is not stored either", async () => {

@@ -1,6 +1,7 @@
 //! The account itself: its data, its export, and its deletion.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use worker::Env;
 
 use super::store;
 use crate::identity::DailyLimits;
@@ -17,7 +18,7 @@ use crate::{
         stream::{self, Writer},
     },
     store::{
-        Database, Statement,
+        Database, Statement, files,
         page::{MAX_LIMIT, Page},
     },
 };
@@ -52,6 +53,7 @@ pub(crate) async fn export(context: RequestContext) -> Result<Response, Error> {
     let database = context.database()?;
     let known: Option<Value> = database.query(users::user(&user)).await?.first()?;
     let (client, body) = stream::channel()?;
+    let env = context.env.clone();
     if context.request.method() == "HEAD" {
         // A HEAD request has no body to write.
         return Ok(exported(body));
@@ -59,7 +61,7 @@ pub(crate) async fn export(context: RequestContext) -> Result<Response, Error> {
     let owned = context.modules.owned;
     context.background.run(async move {
         // The client sees that the document ends early, and so that it is incomplete.
-        match write(&client, &database, owned, &user, known).await {
+        match write(&client, &env, &database, owned, &user, known).await {
             Ok(()) => client.close().await,
             Err(ExportAborted::ByUs(error)) => {
                 log::failure("accounts.export", &error);
@@ -96,6 +98,7 @@ impl From<stream::Gone> for ExportAborted {
 
 async fn write(
     client: &Writer,
+    env: &Env,
     database: &Database,
     owned: &[&Owned],
     user: &str,
@@ -103,28 +106,35 @@ async fn write(
 ) -> Result<(), ExportAborted> {
     let known = known.unwrap_or_else(|| json!({ "id": user }));
     client.write(format!("{{\"user\":{known}").as_bytes()).await?;
-    for (name, list) in owned.iter().flat_map(|owned| owned.export) {
-        client.write(format!(",\"{name}\":[").as_bytes()).await?;
-        write_list(client, database, |page| list(user, page)).await?;
-        client.write(b"]").await?;
+    for owned in owned {
+        for (name, list) in owned.export {
+            let files = owned.in_files.contains(name).then_some(env);
+            client.write(format!(",\"{name}\":[").as_bytes()).await?;
+            write_list(client, database, files, |page| list(user, page)).await?;
+            client.write(b"]").await?;
+        }
     }
     client.write(b"}").await?;
     Ok(())
 }
 
+/// Writes the rows of a list, with what is in their files if they may have some.
 async fn write_list(
     client: &Writer,
     database: &Database,
+    files: Option<&Env>,
     list: impl Fn(&Page) -> Statement,
 ) -> Result<(), ExportAborted> {
     let (mut page, mut separator) = (Page::first(MAX_LIMIT), "");
     loop {
         let answer = page::fetch(database, &mut page, &list).await?.unwrap_or_default();
         let (last, rows) = page::split(&answer);
-        let rows = rows.strip_prefix('[').and_then(|rows| rows.strip_suffix(']')).unwrap_or_default();
+        let has_rows = match files {
+            Some(env) => write_with_files(client, &rows, separator, env).await?,
+            None => write_rows(client, &rows, separator).await?,
+        };
         // The page may be empty by now, because its rows were deleted meanwhile.
-        if !rows.is_empty() {
-            client.write(format!("{separator}{rows}").as_bytes()).await?;
+        if has_rows {
             separator = ",";
         }
         let Some((key, id)) = last else { return Ok(()) };
@@ -132,6 +142,46 @@ async fn write_list(
         let limit = (page.limit * 2).min(MAX_LIMIT);
         page = Page { limit, after: Some((key, id.to_owned())) };
     }
+}
+
+/// Returns whether there were any.
+async fn write_rows(client: &Writer, list: &str, separator: &str) -> Result<bool, ExportAborted> {
+    let rows = list.strip_prefix('[').and_then(|rows| rows.strip_suffix(']')).unwrap_or_default();
+    if !rows.is_empty() {
+        client.write(format!("{separator}{rows}").as_bytes()).await?;
+    }
+    Ok(!rows.is_empty())
+}
+
+/// Like [`write_rows`], with what is in the rows' files: one after the other, because they may be large.
+async fn write_with_files(
+    client: &Writer,
+    list: &str,
+    separator: &str,
+    env: &Env,
+) -> Result<bool, ExportAborted> {
+    let rows: Vec<Map<String, Value>> =
+        serde_json::from_str(list).map_err(|error| Error::database(error.to_string()))?;
+    let has_rows = !rows.is_empty();
+    let mut separator = separator;
+    for row in rows {
+        let row = Value::Object(with_file(row, env).await?);
+        client.write(format!("{separator}{row}").as_bytes()).await?;
+        separator = ",";
+    }
+    Ok(has_rows)
+}
+
+/// A row with the members of its file. The file may be gone by now, with the row.
+async fn with_file(mut row: Map<String, Value>, env: &Env) -> Result<Map<String, Value>, Error> {
+    if let Some(Value::String(key)) = row.remove("file")
+        && let Some(text) = files::read_text(env, &key).await?
+    {
+        let members: Map<String, Value> = serde_json::from_str(&text)
+            .map_err(|error| Error::Internal(format!("the object {key}: {error}")))?;
+        row.extend(members);
+    }
+    Ok(row)
 }
 
 /// `DELETE /auth/me?confirm=<user id>`: deletes the account and everything that

@@ -41,6 +41,7 @@ pub(super) fn take_wallet(wallet: &str, user: &str) -> Statement {
 pub(crate) const OWNED: Owned = Owned {
     tables: &["api_keys", "sessions"],
     export: &[("keys", keys), ("sessions", sessions)],
+    in_files: &[],
     delete: |user| {
         vec![
             sql!("DELETE FROM api_keys WHERE user_id = ?1", user),

@@ -26,6 +26,7 @@ use crate::{clouds, identity};
 pub(crate) const OWNED: Owned = Owned {
     tables: &["chat_messages"],
     export: &[("messages", messages_of_user)],
+    in_files: &[],
     delete: |_| Vec::new(),
     // The request that streams an answer saves it for the user who asked.
     give: |from, to| {

@@ -21,6 +21,7 @@ use crate::store::{
 pub(crate) const OWNED: Owned = Owned {
     tables: &["cloud_credentials", "cloud_apps"],
     export: &[("credentials", exported)],
+    in_files: &[],
     // The code that deletes an account decides about its apps.
     delete: |user| vec![sql!("DELETE FROM cloud_credentials WHERE user_id = ?1", user)],
     give: |from, to| {

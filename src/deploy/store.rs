@@ -22,6 +22,7 @@ use crate::{
 pub(crate) const OWNED: Owned = Owned {
     tables: &["deployments", "sites"],
     export: &[("deployments", deployments_of_user)],
+    in_files: &[],
     delete: |_| Vec::new(),
     // A running job decrypts credentials that are sealed to the user who sent them.
     give: |from, to| {

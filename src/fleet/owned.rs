@@ -29,6 +29,7 @@ pub(crate) const OWNED: Owned = Owned {
         ("uptime", uptime),
         ("payments", payments),
     ],
+    in_files: &[],
     // A machine's uptime and the ledger of payments stay, but the machine can beat no more.
     delete: |user| {
         vec![

@@ -174,7 +174,6 @@ impl Call {
         let client = inbound.client;
         let is_kept = self.place.is_some() || !matches!(self.keep, Keep::Nothing);
         let mut headers = response::headers(&answered, &self.warnings(inbound));
-        self.keep.warn(&mut headers);
         if inbound.options.cache.is_some() {
             headers.push(("x-gateway-cache", "miss".to_owned()));
         }
@@ -344,7 +343,7 @@ pub(super) fn keep(inbound: &GatewayRequest, guards: &Guards, env: &Env) -> Keep
         }
         Dialect::Chat if inbound.ours.is_stored => {
             let name = inbound.ours.completion_id.clone();
-            Keep::Completion(stored::Keeper::of(&inbound.bytes, name, guards))
+            Keep::Completion(stored::Keeper::of(&inbound.bytes, name, guards, env))
         }
         _ => Keep::Nothing,
     }

@@ -31,6 +31,7 @@ pub(crate) const OWNED: Owned = Owned {
         ("storedCompletions", stored::export),
         ("dynamicAppResponses", dynamic_apps::export),
     ],
+    in_files: &["storedCompletions"],
     delete: |user| {
         vec![
             sql!("DELETE FROM model_calls WHERE user_id = ?1", user),

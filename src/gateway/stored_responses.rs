@@ -11,7 +11,7 @@ use worker::Env;
 
 use super::{
     guard::Guards,
-    response::{self, Headers},
+    large::{self, MOST_BYTES_IN_ROW},
     store::{self, NewResponse},
     stored,
     stored::openai::Wanted,
@@ -19,8 +19,8 @@ use super::{
 use crate::{
     error::Error,
     http::RequestContext,
-    platform::{clock::now_ms, log, response::Response},
-    store::{Database, Statement, files},
+    platform::{clock::now_ms, response::Response},
+    store::{Database, Statement},
 };
 
 /// What to store of an answer besides the record of its call.
@@ -48,18 +48,10 @@ impl Keep {
     ) -> Vec<Statement> {
         match (self, answer) {
             (Self::Response(keeper), Some(answer)) => keeper.statements(user, answer, reply, database).await,
-            (Self::Completion(keeper), Some(answer)) => keeper.statements(user, answer, reply),
+            (Self::Completion(keeper), Some(answer)) => {
+                keeper.statements(user, answer, reply, database).await
+            }
             _ => Vec::new(),
-        }
-    }
-
-    /// Adds a warning if the answer will not be stored.
-    pub(super) fn warn(&self, headers: &mut Headers) {
-        if let Self::Completion(keeper) = self
-            && keeper.is_too_large()
-        {
-            let words = format!("store: not stored, it is larger than {} bytes", stored::MOST_BYTES);
-            response::warn(headers, &[&words]);
         }
     }
 }
@@ -109,14 +101,10 @@ impl Keeper {
         if object.len() > MOST_BYTES {
             return Vec::new();
         }
-        if let Err(error) = files::put_unclaimed(&self.env, database, &key, object.into_bytes()).await {
-            log::failure("gateway.store_response", &error);
-            return Vec::new();
-        }
-        let ids: Vec<Value> = items.iter().map(|item| json!({ "id": item.get("id") })).collect();
-        let ids = json!(ids).to_string();
+        let Some(claim) = large::write(&key, object, &self.env, database).await else { return Vec::new() };
+        let ids = large::ids_of(items);
         let row = NewResponse { id, items: &ids, input_items, body: "null", file: Some(&key) };
-        vec![store::keep(user, &row, now_ms()), files::claim(&key)]
+        vec![store::keep(user, &row, now_ms()), claim]
     }
 }
 
@@ -126,9 +114,7 @@ pub(super) fn with_thoughts(reply: &Reply) -> Reply {
     Reply { include_encrypted_reasoning: true, ..reply.clone() }
 }
 
-/// The longest answer, with the items before it, that is stored in a row. A row of D1 holds two megabytes.
-const MOST_BYTES_IN_ROW: usize = 1_500_000;
-/// The longest one that is stored at all. A longer conversation would not be taken back either.
+/// The longest answer, with the items before it, that is stored at all. A longer conversation would not be taken back either.
 const MOST_BYTES: usize = 32_000_000;
 
 /// The items of a stored answer.
@@ -155,20 +141,12 @@ struct LargeResponse {
     body: Value,
 }
 
-impl LargeResponse {
-    async fn read(key: &str, env: &Env) -> Result<Self, Error> {
-        let text = files::read_text(env, key).await?;
-        let text = text.ok_or_else(|| Error::Internal(format!("the object {key} is missing")))?;
-        serde_json::from_str(&text).map_err(|error| Error::Internal(format!("the object {key}: {error}")))
-    }
-}
-
 impl KeptItems {
     /// None if there is no such answer.
     async fn read(id: &str, user: &str, env: &Env, database: &Database) -> Result<Option<Self>, Error> {
         let kept: Option<Self> = database.query(store::kept_items(id, user, now_ms())).await?.first()?;
         let Some(Self { input_items, file: Some(file), .. }) = kept else { return Ok(kept) };
-        let LargeResponse { items, .. } = LargeResponse::read(&file, env).await?;
+        let LargeResponse { items, .. } = large::read(&file, env).await?;
         Ok(Some(Self { items, input_items, file: None }))
     }
 }
@@ -209,7 +187,8 @@ pub(super) async fn items_named(
     let in_files: BTreeSet<&str> = named.iter().filter_map(|named| named.file.as_deref()).collect();
     let mut items: Vec<Value> = Vec::new();
     for file in in_files.into_iter().take(MOST_FILES) {
-        items.extend(LargeResponse::read(file, env).await?.items.into_iter().filter(is_wanted));
+        let large: LargeResponse = large::read(file, env).await?;
+        items.extend(large.items.into_iter().filter(is_wanted));
     }
     items.extend(named.into_iter().filter(|named| named.file.is_none()).map(|named| named.item));
     let with_id = |item: Value| Some((item.get("id")?.as_str()?.to_owned(), Json::parse(&item.to_string())?));
@@ -224,7 +203,7 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     let [file, body] = context.database()?.batch(kept).await?;
     let file: Option<String> = file.first()?;
     let body = match file {
-        Some(file) => LargeResponse::read(&file, &context.env).await?.body.to_string(),
+        Some(file) => large::read::<LargeResponse>(&file, &context.env).await?.body.to_string(),
         None => body.into_json().ok_or_else(not_stored)?,
     };
     Ok(Response::json(200, body))

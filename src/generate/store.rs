@@ -24,6 +24,7 @@ use serde_json::{Map, Value};
 pub(crate) const OWNED: Owned = Owned {
     tables: &["startups", "proof_challenges"],
     export: &[("startups", startups_of_user)],
+    in_files: &[],
     delete: |user| {
         vec![
             sql!("DELETE FROM startups WHERE user_id = ?1", user),

@@ -30,6 +30,7 @@ use crate::{
 pub(crate) const OWNED: Owned = Owned {
     tables: &["idempotency"],
     export: &[],
+    in_files: &[],
     delete: |user| vec![sql!("DELETE FROM idempotency WHERE tenant = ?1", user)],
     give: |from, _| vec![sql!(concat!("DELETE FROM idempotency WHERE tenant = ", released!()), from)],
 };

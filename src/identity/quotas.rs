@@ -15,6 +15,7 @@ use crate::{
 pub(crate) const OWNED: Owned = Owned {
     tables: &["daily_counters"],
     export: &[],
+    in_files: &[],
     delete: |_| Vec::new(),
     give: |from, to| {
         vec![

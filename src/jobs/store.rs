@@ -18,6 +18,7 @@ const NOON: Time = Time("2026-11-21T12:00:00.000Z");
 pub(crate) const OWNED: Owned = Owned {
     tables: &["jobs"],
     export: &[],
+    in_files: &[],
     delete: |user| vec![sql!("DELETE FROM jobs WHERE user_id = ?1", user)],
     give: |from, to| vec![give!("jobs", from, to)],
 };

@@ -66,6 +66,7 @@ pub(crate) use release;
 pub(crate) const OWNED: Owned = Owned {
     tables: &["model_reservations"],
     export: &[],
+    in_files: &[],
     delete: |user| release!("r.user_id = ?1", user).into(),
     give: |from, to| vec![give!("model_reservations", from, to)],
 };

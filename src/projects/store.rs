@@ -21,6 +21,7 @@ use crate::{
 pub(crate) const OWNED: Owned = Owned {
     tables: &["projects"],
     export: &[("projects", list), ("versions", versions_of_user)],
+    in_files: &[],
     delete: |user| vec![sql!("DELETE FROM projects WHERE user_id = ?1", user)],
     give: |from, to| vec![give!("projects", from, to)],
 };

@@ -12,6 +12,9 @@ pub(crate) struct Owned {
     pub(crate) tables: &'static [&'static str],
     /// The lists of an export, in the order of the document.
     pub(crate) export: &'static [Section],
+    /// The lists of them whose rows may have a `file`: the key of an object in the bucket, with members that
+    /// are too large for the row.
+    pub(crate) in_files: &'static [&'static str],
     /// Deletes the user's rows. Rows that refer to a project are deleted with it (`ON DELETE
     /// CASCADE`). The row of `users` exists until all these statements have run.
     pub(crate) delete: fn(&str) -> Vec<Statement>,

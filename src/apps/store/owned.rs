@@ -19,6 +19,7 @@ use crate::store::{
 pub(crate) const OWNED: Owned = Owned {
     tables: &["apps", "app_turns", "custom_message_limits"],
     export: &[("apps", export_apps), ("appMessages", export_messages)],
+    in_files: &[],
     // The limit and the counters stay, so that a new account does not reset them.
     delete: |user| {
         vec![

@@ -7,8 +7,9 @@ use hatch_dialects::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use worker::Env;
 
-use super::{not_found, store};
+use super::{Messages, not_found, store};
 use crate::{
     error::Error,
     gateway::{
@@ -32,8 +33,10 @@ struct Conversation {
     created_at: String,
     updated_at: String,
     share_id: Option<String>,
-    /// The messages before the last answer.
+    /// The messages before the last answer; only their ids if there is a file.
     messages: Vec<Value>,
+    #[serde(default)]
+    file: Option<String>,
     body: Value,
 }
 
@@ -41,8 +44,14 @@ impl Conversation {
     /// The caller's conversation that the path names.
     async fn of(context: &RequestContext) -> Result<Self, Error> {
         let (id, user) = (context.param("id"), context.caller.user_id()?);
-        let found = context.database()?.query(store::conversation(user, id)).await?.first()?;
-        found.ok_or_else(not_found)
+        let found: Option<Self> = context.database()?.query(store::conversation(user, id)).await?.first()?;
+        found.ok_or_else(not_found)?.with_file(&context.env).await
+    }
+
+    /// With the messages of its file, if there is one.
+    async fn with_file(self, env: &Env) -> Result<Self, Error> {
+        let messages = Messages { messages: self.messages, file: self.file }.read(env).await?;
+        Ok(Self { messages, file: None, ..self })
     }
 
     /// All messages, including the last answer.
@@ -201,7 +210,8 @@ pub(crate) async fn unshare(context: RequestContext) -> Result<Response, Error> 
 /// `GET /chat/shared/{share_id}`: needs no credentials.
 pub(crate) async fn shared(context: RequestContext) -> Result<Response, Error> {
     let found = context.database()?.query(store::shared(context.param("share_id"))).await?;
-    let found: Conversation = found.first()?.ok_or_else(not_found)?;
+    let found: Option<Conversation> = found.first()?;
+    let found = found.ok_or_else(not_found)?.with_file(&context.env).await?;
     let shown = json!({ "title": found.title, "messages": found.shared() });
     Ok(Response::json(200, shown.to_string()).not_kept())
 }

@@ -10,13 +10,19 @@ pub(in crate::gateway) mod openapi;
 pub(in crate::gateway) mod store;
 
 use hatch_dialects::{Class, Dialect, Error as DialectError, Reply, Response as DialectResponse};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use worker::Env;
 
-use super::guard::Guards;
-use crate::{error::Error, platform::clock::now_ms, store::Statement};
-
-/// The longest completion that is stored. A row of D1 holds two megabytes.
-pub(super) const MOST_BYTES: usize = 1_500_000;
+use super::{
+    guard::Guards,
+    large::{self, MOST_BYTES_IN_ROW},
+};
+use crate::{
+    error::Error,
+    platform::{clock::now_ms, log, random},
+    store::{Database, Statement},
+};
 
 /// The parts of a request that are stored with its completion.
 #[derive(Debug)]
@@ -25,15 +31,13 @@ pub(super) struct Keeper {
     name: Option<String>,
     messages: Vec<Value>,
     metadata: Map<String, Value>,
-    /// How long the request is, in bytes.
-    request_bytes: usize,
+    env: Env,
 }
 
 impl Keeper {
     /// Takes the messages and metadata of a request. Text that a guardrail redacts for the
     /// model is redacted in the database too.
-    pub(super) fn of(body: &[u8], name: Option<String>, guards: &Guards) -> Self {
-        let request_bytes = body.len();
+    pub(super) fn of(body: &[u8], name: Option<String>, guards: &Guards, env: &Env) -> Self {
         let mut body: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
         let mut messages = match body.remove("messages") {
             Some(Value::Array(messages)) => messages,
@@ -44,17 +48,18 @@ impl Keeper {
             Some(Value::Object(metadata)) => metadata,
             _ => Map::new(),
         };
-        Self { name, messages, metadata, request_bytes }
+        Self { name, messages, metadata, env: env.clone() }
     }
 
-    /// The messages alone are more than is stored.
-    pub(super) fn is_too_large(&self) -> bool {
-        // They are only written out where the request is long enough for it.
-        self.request_bytes > MOST_BYTES && json!(self.messages).to_string().len() > MOST_BYTES
-    }
-
-    /// Stores a whole answer. It replaces the conversation's earlier one.
-    pub(super) fn statements(&self, user: &str, answer: &DialectResponse, reply: &Reply) -> Vec<Statement> {
+    /// Stores a whole answer. It replaces the conversation's earlier one. An object of messages that are too
+    /// large for a row is written before.
+    pub(super) async fn statements(
+        &self,
+        user: &str,
+        answer: &DialectResponse,
+        reply: &Reply,
+        database: &Database,
+    ) -> Vec<Statement> {
         let rendered = Dialect::Chat.render_response(answer, reply);
         let Ok(mut body) = serde_json::from_str::<Value>(&rendered) else { return Vec::new() };
         let own_id = body.get("id").and_then(Value::as_str).unwrap_or_default();
@@ -62,24 +67,75 @@ impl Keeper {
         if let Some(body) = body.as_object_mut() {
             body.insert("id".to_owned(), json!(id));
         }
-        let (messages, body) = (with_ids(&self.messages, &id).to_string(), body.to_string());
-        if messages.len() + body.len() > MOST_BYTES {
+        let (messages, body) = (with_ids(&self.messages, &id), body.to_string());
+        let Some(stored) = Stored::of(&messages, body.len(), &self.env, database).await else {
             return Vec::new();
-        }
-        let metadata = json!(self.metadata).to_string();
+        };
         let completion = store::NewCompletion {
             id: &id,
             model: &reply.model,
-            metadata: &metadata,
-            messages: &messages,
+            metadata: &json!(self.metadata).to_string(),
+            messages: &stored.messages,
             body: &body,
+            file: stored.file.as_deref(),
+            file_bytes: stored.file_bytes,
         };
-        vec![store::put(user, &completion, now_ms()), store::delete_excess(user)]
+        let mut statements = vec![store::put(user, &completion, now_ms())];
+        statements.extend(stored.claim);
+        statements.push(store::delete_excess(user));
+        statements
+    }
+}
+
+/// Messages as their row has them.
+#[derive(Default)]
+struct Stored {
+    /// JSON; only their ids if there is a file.
+    messages: String,
+    file: Option<String>,
+    file_bytes: usize,
+    claim: Option<Statement>,
+}
+
+impl Stored {
+    /// None if the answer is too long for the row, where lists find it, or if the messages cannot be written.
+    async fn of(messages: &[Value], body_bytes: usize, env: &Env, database: &Database) -> Option<Self> {
+        let text = json!(messages).to_string();
+        if text.len() + body_bytes <= MOST_BYTES_IN_ROW {
+            return Some(Self { messages: text, ..Self::default() });
+        }
+        let ids = large::ids_of(messages);
+        if ids.len() + body_bytes > MOST_BYTES_IN_ROW {
+            return None;
+        }
+        let name = random::uuid().map_err(|error| log::failure("gateway.store_large", &error)).ok()?;
+        let (key, object) = (format!("completions/{name}"), format!(r#"{{"messages":{text}}}"#));
+        let file_bytes = object.len();
+        let claim = large::write(&key, object, env, database).await?;
+        Some(Self { messages: ids, file: Some(key), file_bytes, claim: Some(claim) })
+    }
+}
+
+/// The messages before a stored answer.
+#[derive(Debug, Deserialize)]
+struct Messages {
+    messages: Vec<Value>,
+    #[serde(default)]
+    file: Option<String>,
+}
+
+impl Messages {
+    /// All of them, from the object if there is one.
+    async fn read(self, env: &Env) -> Result<Vec<Value>, Error> {
+        match self.file {
+            Some(file) => Ok(large::read::<Self>(&file, env).await?.messages),
+            None => Ok(self.messages),
+        }
     }
 }
 
 /// Gives an id to each message that has none.
-fn with_ids(messages: &[Value], completion: &str) -> Value {
+fn with_ids(messages: &[Value], completion: &str) -> Vec<Value> {
     let with_id = |(index, message): (usize, &Value)| {
         let mut message = message.clone();
         if let Some(members) = message.as_object_mut() {

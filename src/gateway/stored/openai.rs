@@ -4,7 +4,7 @@
 use hatch_dialects::Error as DialectError;
 use serde_json::{Map, Value, json};
 
-use super::{not_found, store};
+use super::{Messages, not_found, store};
 use crate::{
     error::Error,
     http::{RequestContext, body, page},
@@ -47,8 +47,8 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
 pub(crate) async fn messages(context: RequestContext) -> Result<Response, Error> {
     let (id, user) = (context.param("id"), context.caller.user_id()?);
     let wanted = Wanted::read(&context, false)?;
-    let messages: Option<Vec<Value>> = context.database()?.query(store::messages(user, id)).await?.first()?;
-    let messages = messages.ok_or_else(not_found)?;
+    let found: Option<Messages> = context.database()?.query(store::messages(user, id)).await?.first()?;
+    let messages = found.ok_or_else(not_found)?.read(&context.env).await?;
     Ok(wanted.page(messages.into_iter().map(stored_message).collect()))
 }
 

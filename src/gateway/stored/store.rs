@@ -22,26 +22,33 @@ pub(super) struct NewCompletion<'a> {
     pub(super) id: &'a str,
     pub(super) model: &'a str,
     pub(super) metadata: &'a str,
+    /// Only their ids if there is a file.
     pub(super) messages: &'a str,
     pub(super) body: &'a str,
+    /// The key of the object that holds the messages if they are too large for a row.
+    pub(super) file: Option<&'a str>,
+    pub(super) file_bytes: usize,
 }
 
 /// Inserts a completion, or replaces the one of this id, which keeps its title and its
 /// share id. The rating was of the answer before.
 pub(super) fn put(user: &str, completion: &NewCompletion<'_>, now: i64) -> Statement {
     sql!(
-        "INSERT INTO stored_completions (user_id, id, created_at, updated_at, model, metadata, messages, body)
-         VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7)
+        "INSERT INTO stored_completions (user_id, id, created_at, updated_at, model, metadata, messages, body, file, file_bytes)
+         VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
          ON CONFLICT (user_id, id) DO UPDATE SET updated_at = excluded.updated_at, model = excluded.model,
            metadata = CASE excluded.metadata WHEN '{}' THEN metadata ELSE excluded.metadata END,
-           messages = excluded.messages, body = excluded.body, feedback = NULL",
+           messages = excluded.messages, body = excluded.body, file = excluded.file, file_bytes = excluded.file_bytes,
+           feedback = NULL",
         user,
         completion.id,
         now,
         completion.model,
         completion.metadata,
         completion.messages,
-        completion.body
+        completion.body,
+        completion.file,
+        i64::try_from(completion.file_bytes).unwrap_or(i64::MAX)
     )
 }
 
@@ -51,7 +58,7 @@ pub(super) fn delete_excess(user: &str) -> Statement {
         "DELETE FROM stored_completions WHERE user_id = ?1 AND id IN (
            SELECT id FROM (
              SELECT id, row_number() OVER newest AS number,
-               sum(octet_length(messages) + octet_length(body)) OVER newest AS bytes
+               sum(octet_length(messages) + octet_length(body) + file_bytes) OVER newest AS bytes
              FROM stored_completions WHERE user_id = ?1 WINDOW newest AS (
                ORDER BY updated_at DESC, id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW))
            WHERE number > ?2 OR number > 1 AND bytes > ?3)",
@@ -101,9 +108,14 @@ pub(super) fn completion(user: &str, id: &str) -> Statement {
     )
 }
 
-/// The messages before the answer.
+/// [`super::Messages`] before the answer.
 pub(super) fn messages(user: &str, id: &str) -> Statement {
-    sql!("SELECT messages AS json FROM stored_completions WHERE user_id = ?1 AND id = ?2", user, id)
+    sql!(
+        "SELECT json_object('messages', json(messages), 'file', file) AS json
+         FROM stored_completions WHERE user_id = ?1 AND id = ?2",
+        user,
+        id
+    )
 }
 
 /// The conditions of a list of completions.
@@ -213,7 +225,7 @@ macro_rules! whole {
             rfc3339!("created_at"),
             ", 'updated_at', ",
             rfc3339!("updated_at"),
-            ", 'share_id', share_id, 'messages', json(messages), 'body', json(body))"
+            ", 'share_id', share_id, 'messages', json(messages), 'file', file, 'body', json(body))"
         )
     };
 }
@@ -269,7 +281,7 @@ pub(super) fn set_feedback(user: &str, id: &str, feedback: &str) -> Statement {
     )
 }
 
-/// A page of the export of a user's data.
+/// A page of the export of a user's data. The messages of a row with a file are there.
 pub(in crate::gateway) fn export(user: &str, page: &Page) -> Statement {
     let (at, id) = page.bound();
     sql!(
@@ -278,7 +290,7 @@ pub(in crate::gateway) fn export(user: &str, page: &Page) -> Statement {
             key: "created_at || '.' || id",
             json: concat!(
                 "json_object('id', id, 'createdAt', ", rfc3339!("created_at"), ", 'updatedAt', ", rfc3339!("updated_at"),
-                ", 'title', title, 'metadata', json(metadata), 'messages', json(messages), 'answer', json(body), 'feedback', json(feedback), 'shareId', share_id)"
+                ", 'title', title, 'metadata', json(metadata), 'messages', json(iif(file IS NULL, messages, 'null')), 'answer', json(body), 'feedback', json(feedback), 'shareId', share_id, 'file', file)"
             ),
             bytes: "length(CAST(messages AS BLOB)) + length(CAST(body AS BLOB))"
         ),

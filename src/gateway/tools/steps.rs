@@ -69,11 +69,10 @@ pub(in crate::gateway) async fn answer(
     if !is_live {
         return chat.finish(first).await;
     }
-    let (mut headers, reply) = match &first {
+    let (headers, reply) = match &first {
         Begun::Live { call, headers, .. } => (headers.clone(), call.reply.clone()),
         Begun::Whole(whole) => (whole.headers.clone(), whole.reply.clone()),
     };
-    chat.keep.warn(&mut headers);
     let (writer, body) = stream::channel()?;
     let response = response::with(Response::events(body), headers, &reply.request_id);
     let background = chat.context.background.clone();
@@ -170,7 +169,7 @@ impl Chat {
     async fn finish(mut self, mut asked: Begun) -> Result<Response, Error> {
         let _invocation = self.context.background.hold();
         let mut all = Vec::new();
-        let (answer, reply, mut headers) = loop {
+        let (answer, reply, headers) = loop {
             let Begun::Whole(whole) = asked else {
                 return Err(Error::Internal("a whole answer arrived as a stream".to_owned()));
             };
@@ -183,7 +182,6 @@ impl Chat {
             all.extend(runs);
             asked = self.ask(false).await?;
         };
-        self.keep.warn(&mut headers);
         self.store(&answer, &reply).await;
         Ok(self.respond(&answer, &reply, headers, &all))
     }

@@ -143,6 +143,32 @@ test("a stream whose steps arrive whole has the same text: moderated step by ste
   assert.ok(!blocked.includes("rains") && !blocked.includes("[DONE]") && chunksOf(blocked).at(-1).error, blocked);
 });
 
+test("a citation stands where its words are, though they come after the texts of earlier steps", async () => {
+  const cited = (content, word) => {
+    const start_index = [...content.slice(0, content.indexOf(word))].length;
+    return { content, message: { annotations: [{ type: "url_citation", url_citation: { start_index, end_index: start_index + word.length, url: `https://${word}.test`, title: word } }] } };
+  };
+  gpt.setAnswer(({ messages }) => {
+    const found = messages.filter(({ role }) => role === "tool").length;
+    const calls = (place) => ({ toolCalls: [call("get_weather", { location: place })] });
+    return [{ ...cited("👋 Let me look.", "look"), ...calls("Paris, FR") }, { ...cited("Once more.", "more"), ...calls("Paris, FR") }, cited("It rains.", "rains")][found];
+  });
+  cloudflare.setAnswer("\n\nsafe");
+  const moderated = await keyOf(ada, { guardrails: { output: { moderation: { action: "block" } } } });
+  const redacting = await keyOf(ada, { guardrails: { output: { secrets: { action: "redact" } } } });
+  const body = { model: "gpt/m", messages: HI, enabled_tools: ["get_weather"] };
+  const words = (content, annotations) => annotations.map(({ url_citation: { start_index, end_index } }) => [...content].slice(start_index, end_index).join(""));
+  const whole = (await (await api("POST", "/v1/chat/completions", body, as(adas))).json()).choices[0].message;
+  assert.equal(whole.content, "👋 Let me look.\n\nOnce more.\n\nIt rains.");
+  assert.deepEqual(words(whole.content, whole.annotations), ["look", "more", "rains"]);
+  for (const [key, headers] of [[adas, {}], [redacting, {}], [moderated, {}], [adas, { "x-gateway-stream-mode": "buffered" }]]) {
+    const response = await api("POST", "/v1/chat/completions", { ...body, stream: true }, { ...as(key), ...headers });
+    const chunks = chunksOf(await response.text());
+    assert.equal(textOf(chunks), whole.content);
+    assert.deepEqual(chunks.flatMap(({ choices }) => choices[0]?.delta.annotations ?? []), whole.annotations);
+  }
+});
+
 test("a step that fails after text was sent ends the stream with an error and stores nothing", async () => {
   web.pages["https://leak.example/"] = page("Leak", "The key is ghp_abcdefghijklmnopqrstuvwxyz0123456789.");
   gpt.setAnswer({ content: "Let me look.", toolCalls: [call("extract_content", { url: "https://leak.example/" })] });

@@ -284,7 +284,7 @@ impl Call {
             seal: ReasoningSeal::of(context, &self.entry.user).map(|seal| Rc::new(seal) as Rc<dyn Seal>),
             has_own_id: inbound.ours.is_stored,
             is_for_original: inbound.ours.is_for_original,
-            continues: first.is_some(),
+            continues: self.step.as_ref().and_then(Step::continued),
             budget,
             ..Reply::new(&inbound.request, id, created)
         }

@@ -92,6 +92,7 @@ export async function startOpenAI({ key = KEY, functionsByResponses = false } = 
     const again = fault.repeatRole ? { role: 'assistant' } : {};
     const deltas = [{ role: 'assistant', content: '' }];
     for (const piece of (said.content ?? '').match(/.{1,5}/gsu) ?? []) deltas.push({ ...again, content: piece });
+    if (said.message?.annotations) deltas.push({ annotations: said.message.annotations });
     calls.forEach((call, index) => {
       deltas.push({ tool_calls: [{ index, id: call.id, type: 'function', function: { name: call.function.name, arguments: '' } }] });
       for (const piece of call.function.arguments.match(/.{1,4}/gsu) ?? []) {

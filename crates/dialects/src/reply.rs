@@ -28,8 +28,9 @@ pub struct Reply {
     /// Chat Completions: the answer is stored under the gateway's id, so a
     /// stream has that id too.
     pub has_own_id: bool,
-    /// Chat Completions: the stream continues one that has begun, so it has no role.
-    pub continues: bool,
+    /// Chat Completions: the stream continues one that has begun with so many characters of text, so it has
+    /// no role.
+    pub continues: Option<usize>,
     /// Chat Completions: a stream is written in the original client's format.
     pub is_for_original: bool,
     /// The user's daily budget, which the original client shows.

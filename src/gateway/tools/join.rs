@@ -1,7 +1,7 @@
 //! Joins the answers of a chat's steps into one: the client sees the texts of all
 //! steps one after the other, but no calls of the gateway's tools.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hatch_dialects::{
     Event, Filter, Reply, Response as DialectResponse, Usage,
@@ -15,13 +15,16 @@ pub(super) const MOST_STEPS: u32 = 5;
 const MOST_CALLS: usize = 8;
 /// Stands between the texts of two steps.
 const SEPARATOR: &str = "\n\n";
+/// Its part of a stream. Those of answers count from 0.
+const SEPARATOR_PART: u32 = u32::MAX;
 
 /// A step of a chat, with what the client has seen of the steps before it.
 #[derive(Debug, Clone)]
 pub(in crate::gateway) struct Step {
     tools: Vec<&'static str>,
     pub(super) number: u32,
-    has_text: bool,
+    /// How many characters of text the client has seen of the steps before.
+    chars: usize,
     /// The usage of the steps before.
     usage: Usage,
     /// How the first step's answer is written. The whole answer has its id.
@@ -31,7 +34,7 @@ pub(in crate::gateway) struct Step {
 impl Step {
     /// The first step of a chat that may call these tools.
     pub(super) fn first(tools: Vec<&'static str>) -> Self {
-        Self { tools, number: 1, has_text: false, usage: Usage::default(), first: None }
+        Self { tools, number: 1, chars: 0, usage: Usage::default(), first: None }
     }
 
     /// Whether no model was asked before.
@@ -39,13 +42,19 @@ impl Step {
         self.first.is_none()
     }
 
+    /// How many characters of text the stream has had if this step continues one.
+    pub(in crate::gateway) fn continued(&self) -> Option<usize> {
+        self.first.as_ref().map(|_| self.chars)
+    }
+
     /// The step after this one, which had this answer.
     pub(super) fn next(&self, answer: &DialectResponse, reply: &Reply) -> Self {
-        let is_text = |part: &Part| part.as_text().is_some_and(|text| !text.is_empty());
+        let parts = self.visible(answer);
+        let chars = parts.iter().filter_map(Part::as_text).map(|text| text.chars().count());
         Self {
             tools: self.tools.clone(),
             number: self.number + 1,
-            has_text: self.has_text || parts_of(answer).iter().any(is_text),
+            chars: self.chars + chars.sum::<usize>(),
             usage: self.total(&answer.usage.unwrap_or_default()),
             first: Some(self.first.clone().unwrap_or_else(|| reply.clone())),
         }
@@ -74,7 +83,7 @@ impl Step {
         let is_visible = |part: &&Part| call_in(part).is_none_or(|call| !self.has(&call.name));
         let mut parts: Vec<Part> = parts_of(answer).iter().filter(is_visible).cloned().collect();
         let text = parts.iter().position(|part| part.as_text().is_some_and(|text| !text.is_empty()));
-        if let (Some(at), true) = (text, self.has_text) {
+        if let (Some(at), true) = (text, self.chars > 0) {
             // In a part of its own, because citations have positions in their part.
             parts.insert(at, Part::text(SEPARATOR));
         }
@@ -85,9 +94,10 @@ impl Step {
     pub(in crate::gateway) fn filter(&self, guardrails: Option<Box<dyn Filter>>) -> StepFilter {
         let joiner = Joiner {
             step: self.clone(),
+            needs_separator: self.chars > 0,
             names: Vec::new(),
             hidden: BTreeSet::new(),
-            texts: BTreeSet::new(),
+            empty: BTreeMap::new(),
             is_held: false,
             has_usage: false,
         };
@@ -143,12 +153,15 @@ impl Filter for StepFilter {
 #[derive(Debug)]
 struct Joiner {
     step: Step,
+    /// The first text of this step is not the first of the stream.
+    needs_separator: bool,
     /// The names of all calls of this step.
     names: Vec<String>,
     /// The parts that are calls of the gateway's tools.
     hidden: BTreeSet<u32>,
-    /// The parts that are texts.
-    texts: BTreeSet<u32>,
+    /// The texts that have not begun, which the separator comes before, and their choices: citations have
+    /// positions in their part.
+    empty: BTreeMap<u32, u32>,
     /// Another step follows, so the stream does not end with this one.
     is_held: bool,
     has_usage: bool,
@@ -165,11 +178,16 @@ impl Joiner {
             | Event::PartStop { part }
                 if self.hidden.contains(&part) => {}
             Event::Delta { part, text } => {
-                if self.step.has_text && !text.is_empty() && self.texts.contains(&part) {
-                    self.step.has_text = false;
-                    sink(Event::Delta { part, text: SEPARATOR.into() });
+                if !text.is_empty() {
+                    self.begin(part, sink);
                 }
                 sink(Event::Delta { part, text });
+            }
+            Event::PartStop { part } => {
+                if let Some(choice) = self.empty.remove(&part) {
+                    sink(Event::PartStart { part, choice, kind: PartKind::Text });
+                }
+                sink(Event::PartStop { part });
             }
             Event::Finish { choice, stop } => {
                 let is_refused = stop.reason == StopReason::Refusal;
@@ -194,9 +212,23 @@ impl Joiner {
         }
     }
 
+    /// Begins a text that was empty so far, behind the separator if it is the first one.
+    fn begin(&mut self, part: u32, sink: &mut dyn FnMut(Event<'_>)) {
+        let Some(choice) = self.empty.remove(&part) else { return };
+        if std::mem::take(&mut self.needs_separator) {
+            sink(Event::PartStart { part: SEPARATOR_PART, choice, kind: PartKind::Text });
+            sink(Event::Delta { part: SEPARATOR_PART, text: SEPARATOR.into() });
+            sink(Event::PartStop { part: SEPARATOR_PART });
+        }
+        sink(Event::PartStart { part, choice, kind: PartKind::Text });
+    }
+
     fn start(&mut self, part: u32, choice: u32, kind: PartKind<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         match &kind {
-            PartKind::Text => drop(self.texts.insert(part)),
+            PartKind::Text if self.needs_separator => {
+                self.empty.insert(part, choice);
+                return;
+            }
             PartKind::ToolCall(call) => {
                 self.names.push(call.name.clone().into_owned());
                 if self.step.has(&call.name) {

@@ -177,7 +177,7 @@ impl Chat {
             let runs = self.run_tools(&answer, &reply).await;
             if runs.is_empty() {
                 // All steps are sent at once, as one stream that begins with a role.
-                break (self.join(&answer), Reply { continues: false, ..reply }, headers);
+                break (self.join(&answer), Reply { continues: None, ..reply }, headers);
             }
             all.extend(runs);
             asked = self.ask(false).await?;

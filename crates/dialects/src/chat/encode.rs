@@ -73,7 +73,7 @@ impl Encoder {
             is_legacy: reply.has_legacy_functions,
             seal: reply.seal.clone(),
             request_id: reply.request_id.clone(),
-            choices: reply.continues.then(|| (0, Choice::default())).into_iter().collect(),
+            choices: reply.continues.map(begun).into_iter().collect(),
             parts: BTreeMap::new(),
             usage: None,
         }
@@ -286,6 +286,11 @@ impl Encoder {
         error.write(crate::Dialect::Chat, &self.request_id, out);
         out.push_str("\n\n");
     }
+}
+
+/// The choice of a stream that has begun with so many characters of text.
+fn begun(text_chars: usize) -> (u32, Choice) {
+    (0, Choice { text_chars, ..Choice::default() })
 }
 
 fn count_chars(choices: &mut BTreeMap<u32, Choice>, choice: u32, text: &str) {

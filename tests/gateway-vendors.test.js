@@ -74,6 +74,13 @@ test("a thinking model of OpenAI gets no stop sequence: it is refused by name, o
   assert.match(error.message, /stop_sequences.*does not accept/);
   await good(await message({ model: "openai/gpt-4.1", stop_sequences: ["END"] }));
   assert.equal(gpt.requests.at(-1).body.stop, "END");
+  // `auto` chooses a model that takes what the request has.
+  const models = ["anthropic/claude-sonnet-5-5", "anthropic/claude-opus-5", "anthropic/claude-haiku-4-5", "openai/gpt-6.1-terra"];
+  const { key: few } = await newKey(ada.token, { scopes: ["gateway"], gateway: { models } });
+  for (const more of [{ stop: "END" }, { temperature: 0.2 }, { stop: "END", temperature: 0.2, presence_penalty: 0.5 }]) {
+    const chosen = await chat({ model: "auto", ...more }, { ...as(few), "x-gateway-route": "quality" });
+    assert.equal(chosen.status, 200, `${JSON.stringify(more)} ${await chosen.text()}`);
+  }
 });
 
 test("pictures and documents whose base64 is in lines reach the other family", async () => {
@@ -113,6 +120,16 @@ test("a chat with reasoning goes on after a tool although its client has no thou
     await good(response);
     assert.equal(/reasoning: left out/.test(response.headers.get("x-gateway-warnings")), warned);
     assert.equal(claude.requests.at(-1).body.thinking?.type, thinking);
+  }
+});
+
+test("Claude Opus 5 and Sonnet 5 think adaptively, and a temperature is refused by its name", async () => {
+  for (const model of ["anthropic/claude-opus-5", "anthropic/claude-sonnet-5"]) {
+    await good(await chat({ model, reasoning_effort: "low" }));
+    const { thinking, output_config: output } = claude.requests.at(-1).body;
+    assert.deepEqual([thinking.type, output.effort], ["adaptive", "low"]);
+    const refused = await chat({ model, temperature: 0.2 });
+    assert.deepEqual([refused.status, (await refused.json()).error.param], [400, "temperature"]);
   }
 });
 

@@ -318,8 +318,12 @@ fn render(
 
 /// The settings that a lenient client's own body has and OpenAI's thinking models refuse.
 fn refused(candidate: &Candidate, question: &Question<'_>) -> Vec<&'static str> {
-    let refuses = candidate.provider.is_openai && !candidate.model.can("sampling");
-    if question.is_lenient && refuses { question.request.refused_by_thinking() } else { Vec::new() }
+    if !(question.is_lenient && candidate.provider.is_openai) {
+        return Vec::new();
+    }
+    let mut settings = question.request.refused_by_thinking();
+    settings.retain(|name| candidate.provider.refuses(&candidate.model, name));
+    settings
 }
 
 /// What a body of the Responses API says of thoughts: they are asked for if the model is known to think, and those of

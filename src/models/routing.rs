@@ -155,7 +155,8 @@ impl Candidate {
     }
 }
 
-/// All models that can serve the request, the best first.
+/// All models that can serve the request, the best first. Those that refuse one of its settings come last: they
+/// are for clients that let it be left out.
 fn automatic(
     query: &RouteQuery<'_>,
     request: &Request,
@@ -170,19 +171,23 @@ fn automatic(
             && needed.iter().all(|need| model.can(need))
             && is_allowed(&model.id, query.allowed)
     };
-    let mut found: Vec<(i64, Candidate)> = Vec::new();
+    let settings = request.refused_by_thinking();
+    let mut found: Vec<(bool, i64, Candidate)> = Vec::new();
     for model in catalogue.models.iter().filter(can) {
         if let Some(provider) = providers.open_to(query.keys, &model.provider) {
-            let candidate = Candidate { provider, model: model.clone() };
-            found.push((score(model, query.preference, health::first_token_ms(&model.id)), candidate));
+            let refuses = settings.iter().any(|name| provider.refuses(model, name));
+            let score = score(model, query.preference, health::first_token_ms(&model.id));
+            found.push((refuses, score, Candidate { provider, model: model.clone() }));
         }
     }
-    found.sort_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.model.id.cmp(&other.model.id)));
+    found.sort_by(|(refuses, score, one), (others, other, another)| {
+        refuses.cmp(others).then(other.cmp(score)).then_with(|| one.model.id.cmp(&another.model.id))
+    });
     if found.is_empty() {
         let needs = if needed.is_empty() { "a prompt of this length".to_owned() } else { needed.join(", ") };
         return Err(Error::unsupported("model", format!("no model here can do what is asked ({needs})")));
     }
-    Ok(found.into_iter().map(|(_, candidate)| candidate).take(MOST_AUTOMATIC).collect())
+    Ok(found.into_iter().map(|(.., candidate)| candidate).take(MOST_AUTOMATIC).collect())
 }
 
 /// The most candidates that `auto` yields.
@@ -289,6 +294,32 @@ mod tests {
             .parse_request(body, &hatch_dialects::InboundContext::default())
             .unwrap();
         assert_eq!(route(&["auto"], 1, None, &picture).unwrap(), ["dear/large"]);
+    }
+
+    #[test]
+    fn auto_takes_models_that_refuse_a_setting_last() {
+        let keys = [("CLAUDE_API_KEY", "a"), ("OPENAI_API_KEY", "b")];
+        let providers = Providers::of(&Settings::for_test(&keys)).unwrap();
+        let mut catalogue = Catalogue::new(Vec::new(), providers);
+        let mut plain = Model::for_test("openai/plain");
+        plain.capabilities.push("sampling".to_owned());
+        catalogue.models = vec![Model::for_test("anthropic/a"), Model::for_test("openai/a"), plain];
+        let route = |request: &Request| {
+            let query = RouteQuery {
+                names: vec!["auto"],
+                preference: Preference::default(),
+                prompt_tokens: 1,
+                allowed: None,
+                keys: &Keys::default(),
+            };
+            let found = candidates(&query, request, &catalogue, providers).unwrap();
+            found.into_iter().map(|candidate| candidate.model.id).collect::<Vec<_>>()
+        };
+        let stop = Request { stop: vec!["END".to_owned()], ..Request::default() };
+        let cool = Request { temperature: Some(0.2), ..Request::default() };
+        assert_eq!(route(&Request::default()), ["anthropic/a", "openai/a", "openai/plain"]);
+        assert_eq!(route(&stop), ["anthropic/a", "openai/plain", "openai/a"]);
+        assert_eq!(route(&cool), ["openai/plain", "anthropic/a", "openai/a"]);
     }
 
     #[test]

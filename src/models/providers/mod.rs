@@ -113,6 +113,15 @@ impl Provider {
         Target { max_output, can, is_lenient, stream, ..Target::new(model.name.clone()) }
     }
 
+    /// Whether it refuses one of [`Request::refused_by_thinking`] for this model. Of others than OpenAI
+    /// only temperatures are refused; what they do not know is left out.
+    ///
+    /// [`Request::refused_by_thinking`]: hatch_dialects::Request::refused_by_thinking
+    pub(super) fn refuses(&self, model: &Model, setting: &str) -> bool {
+        let can = self.target(model, false, false).can;
+        !can.sampling && (can.openai || matches!(setting, "temperature" | "top_p"))
+    }
+
     /// The dialect for a client's request: the client's own if the provider speaks it.
     pub(crate) fn dialect_for(&self, client: Dialect) -> Dialect {
         let same = self.speaks.iter().find(|dialect| **dialect == client);

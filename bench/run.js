@@ -33,6 +33,9 @@ const CHAT_SECONDS = 1;
 const SLOW_STREAMS = 200;
 /** The duration of one slow stream of `upstream.js`. */
 const SLOW_SECONDS = 0.5;
+/** Parameters of `load`: the chat streams of one turn, and those of slow answers. */
+const FAST_CHATS = { count: CHATS, seconds: CHAT_SECONDS };
+const SLOW_CHATS = { count: 2 * SLOW_STREAMS, connections: SLOW_STREAMS, rampSeconds: SLOW_SECONDS };
 
 const samples = new Samples();
 
@@ -59,8 +62,8 @@ async function measure(names) {
     await warmFileCache(prepared);
     for (let round = 1; round <= rounds; round++) {
       progress(`round ${round} of ${rounds}`);
-      await withWorkers(prepared, `${upstream.url}/fast`, measureRates);
-      await withWorkers(measuredIn("first bytes", prepared), `${upstream.url}/slow`, measureFirstBytes);
+      await withWorkers(prepared, `${upstream.url}/fast`, FAST_CHATS, measureRates);
+      await withWorkers(measuredIn("first bytes", prepared), `${upstream.url}/slow`, SLOW_CHATS, measureFirstBytes);
       prepared.reverse();
     }
   } finally {
@@ -79,8 +82,8 @@ async function warmFileCache([first]) {
   await stop();
 }
 
-/** Boots every worker afresh with `claudeUrl` as its Claude, warms them up, hands them to `use`, and stops them. */
-async function withWorkers(prepared, claudeUrl, use) {
+/** Boots every worker afresh with `claudeUrl` as its Claude, warms them up, also with `chats`, hands them to `use`, and stops them. */
+async function withWorkers(prepared, claudeUrl, chats, use) {
   const workers = [];
   try {
     for (const worker of prepared) {
@@ -91,20 +94,27 @@ async function withWorkers(prepared, claudeUrl, use) {
       workers.push({ ...worker, ...booted });
       samples.add("first answer", worker.name, booted.firstAnswerMs);
     }
-    for (const worker of workers) await warmUp(worker);
+    for (const worker of workers) await warmUp(worker, chats);
     await use(workers);
   } finally {
     await Promise.all(workers.map(({ stop }) => stop()));
   }
 }
 
-/** Warms a worker up: V8 compiles during the first requests, and longer for more JavaScript. */
-async function warmUp(worker) {
+/**
+ * Warms a worker up with as much of everything as one turn measures: V8 compiles what is used while it runs, for longer
+ * where there is more code, and that is CPU time of the process.
+ */
+async function warmUp(worker, chats) {
   const { port } = worker;
   worker.projects = await checkAnswers(worker);
-  await load({ port, requestOf: always(HEALTH), count: 1000 });
-  await load({ port, requestOf: always(LIST), count: 200 });
-  for (const path of Object.keys(worker.chats)) await load({ port, ...chat(worker, path, 32) });
+  await load({ port, requestOf: always(HEALTH), count: GETS });
+  await load({ port, requestOf: always(LIST), count: LISTS });
+  await load({ port, ...beats(worker, BEATS) });
+  for (const path of Object.keys(worker.chats)) {
+    const projects = idsOf(await load({ port, ...creation(chats.count) }));
+    await load({ port, ...chat({ ...worker, projects }, path, chats.count), ...chats });
+  }
 }
 
 async function measureRates(workers) {
@@ -131,7 +141,7 @@ async function measureRates(workers) {
     for (const [path, formats] of Object.entries(worker.chats)) {
       // A worker that no creation is measured of has none left from that.
       if (worker.projects.length < CHATS) worker.projects.push(...idsOf(await load({ port: worker.port, ...creation(CHATS) })));
-      await measureRate(formats, worker, { ...chat(worker, path, CHATS), seconds: CHAT_SECONDS });
+      await measureRate(formats, worker, { ...FAST_CHATS, ...chat(worker, path, CHATS) });
     }
   };
   await inTurn("chat", workers, stream, TURNS);
@@ -141,14 +151,9 @@ async function measureRates(workers) {
 async function measureFirstBytes(workers) {
   await inTurn("first bytes", workers, async (worker) => {
     for (const [path, formats] of Object.entries(worker.chats)) {
-      worker.projects = idsOf(await load({ port: worker.port, ...creation(2 * SLOW_STREAMS) }));
+      worker.projects = idsOf(await load({ port: worker.port, ...creation(SLOW_CHATS.count) }));
       const cpuBefore = cpuSeconds(worker.pid);
-      const { firstByteMs, done } = await load({
-        port: worker.port,
-        ...chat(worker, path, 2 * SLOW_STREAMS),
-        connections: SLOW_STREAMS,
-        rampSeconds: SLOW_SECONDS,
-      });
+      const { firstByteMs, done } = await load({ port: worker.port, ...SLOW_CHATS, ...chat(worker, path, SLOW_CHATS.count) });
       const cpuMs = ((cpuSeconds(worker.pid) - cpuBefore) * 1000) / done;
       // The first stream of each connection ran beside fewer others than intended.
       const crowded = firstByteMs.slice(SLOW_STREAMS);

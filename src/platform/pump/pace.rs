@@ -36,7 +36,7 @@ const MANY_READS: u32 = 80;
 const FEW_READS: u32 = 32;
 /// With fewer, a read that waits for [`FIRST_BRAKE`] need not wait: of small pieces it takes two at
 /// a time, so there will be about twice as many reads.
-const CALM_READS: u32 = MANY_READS / 2;
+const CALM_READS: u32 = TOO_MANY_READS * 2 / 5;
 /// What a read waits for first, once there are too many.
 const FIRST_BRAKE: u32 = 256;
 /// The most bytes a read waits for because of other streams: a slow one shows
@@ -189,6 +189,10 @@ mod tests {
         // A medium load changes nothing. A larger one does, if the streams wait already.
         assert_eq!(after(overrun, 11_500, 1_000, 2).least, MOST_BRAKE);
         assert!(after(busy, 11_100, 100, 4).least > busy.least);
+        // Fifty streams that bring a piece every 20 ms, of which a braked read takes two.
+        let braked = Traffic { least: FIRST_BRAKE, ..after(calm, 11_000, 40, 1) };
+        let paced = (0..100).fold(braked, |traffic, n| traffic.count(11_040 + 4 * n / 5));
+        assert_eq!(paced.least, 1);
         let calmed = (0..100).fold(overrun, |traffic, n| traffic.count(11_500 + 10 * n));
         assert_eq!(calmed.least, 1);
         assert_eq!(overrun.count(20_000).least, 1);

@@ -172,7 +172,7 @@ impl Call {
             Err(unanswered) => return Err(self.entry.fail(unanswered, database).await),
         };
         let client = inbound.client;
-        let is_kept = self.place.is_some() || !matches!(self.keep, Keep::Nothing);
+        let is_kept = self.place.is_some() || self.keep.is_wanted();
         let mut headers = response::headers(&answered, &self.warnings(inbound));
         if inbound.options.cache.is_some() {
             headers.push(("x-gateway-cache", "miss".to_owned()));

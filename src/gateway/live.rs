@@ -120,8 +120,8 @@ async fn forward(live: Live, writer: Writer, idle_ms: i64) -> Forwarded {
     Forwarded { client: outcome.client, meter, received: outcome.received }
 }
 
-/// The last bytes for the client: none after a whole answer, an error in its
-/// dialect after one that was cut.
+/// The last bytes for the client: of an answer that was cut, an error in its
+/// dialect.
 fn last_bytes(stream: &mut Stream, end: End) -> Vec<u8> {
     let mut last = Vec::new();
     match end {
@@ -132,12 +132,7 @@ fn last_bytes(stream: &mut Stream, end: End) -> Vec<u8> {
                 &mut last,
             );
         }
-        End::Cut | End::TooLong | End::Abandoned => {
-            stream.fail(
-                DialectError::new(Class::Cut, "The model's answer ended before it was whole"),
-                &mut last,
-            );
-        }
+        End::Cut | End::TooLong | End::Abandoned => stream.fail(DialectError::cut(), &mut last),
     }
     last
 }

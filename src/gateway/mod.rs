@@ -6,7 +6,8 @@
 //! (`crate::models`), and the answer is rendered in the client's dialect
 //! (response.rs), as a stream (live.rs), or from the cache (cache.rs). tools/
 //! runs tools here, stored/ and stored_responses.rs store answers for their
-//! users, with the help of large.rs if they are too large for a row. ledger.rs records the call and gives back what was not spent.
+//! users, with the help of large.rs if they are too large for a row. ledger.rs
+//! records the call and gives back what was not spent.
 
 mod account;
 mod cache;

@@ -40,7 +40,7 @@ impl Keep {
 
     /// What stores a whole answer. An object that is too large for a row is written before.
     pub(super) async fn statements(
-        &self,
+        self,
         user: &str,
         answer: Option<&DialectResponse>,
         reply: &Reply,
@@ -114,7 +114,8 @@ pub(super) fn with_thoughts(reply: &Reply) -> Reply {
     Reply { include_encrypted_reasoning: true, ..reply.clone() }
 }
 
-/// The longest answer, with the items before it, that is stored at all. A longer conversation would not be taken back either.
+/// The longest answer, with the items before it, that is stored at all. A longer conversation would not be taken
+/// back either.
 const MOST_BYTES: usize = 32_000_000;
 
 /// The items of a stored answer.

@@ -61,7 +61,7 @@ pub(super) async fn read_error(answer: fetch::FetchResponse, is_callers_key: boo
 const KEY_REFUSED: &str = "provider_key_refused";
 const UNPAID: &str = "provider_account_unpaid";
 
-/// The code if there is no connection to the provider, or it ends before the answer begins.
+/// The code if there is no connection to the provider, or it ends before anything of the answer was shown.
 const UNREACHABLE: &str = "provider_unreachable";
 
 /// An upstream's error as a client may see it. A client cannot repair a
@@ -97,12 +97,12 @@ pub(super) fn fetch_error(failure: &Failure) -> AttemptError {
     .into()
 }
 
-/// A stream ended before its answer had begun.
+/// A stream ended before its answer was whole, and nothing of it was shown.
 pub(super) fn stream_error(end: End) -> AttemptError {
     match end {
         End::Stalled | End::Abandoned => Error::new(Class::Timeout, "The model's provider fell silent"),
         End::Closed | End::Cut => {
-            Error::new(Class::Upstream, "The model's answer ended before it had begun").with_code(UNREACHABLE)
+            Error::new(Class::Upstream, "The model's answer ended before it was whole").with_code(UNREACHABLE)
         }
         End::TooLong => Error::new(Class::Upstream, "The model's provider sent a longer answer than is read"),
     }

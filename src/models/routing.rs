@@ -1,5 +1,7 @@
 //! Turns a model name, or `auto`, into an ordered list of candidates.
 
+use std::cmp::Reverse;
+
 use hatch_dialects::{
     Class, Error, Request,
     request::{Content, Format, Part},
@@ -172,22 +174,22 @@ fn automatic(
             && is_allowed(&model.id, query.allowed)
     };
     let settings = request.refused_by_thinking();
-    let mut found: Vec<(bool, i64, Candidate)> = Vec::new();
+    let mut found: Vec<((bool, Reverse<i64>), Candidate)> = Vec::new();
     for model in catalogue.models.iter().filter(can) {
         if let Some(provider) = providers.open_to(query.keys, &model.provider) {
             let refuses = settings.iter().any(|name| provider.refuses(model, name));
             let score = score(model, query.preference, health::first_token_ms(&model.id));
-            found.push((refuses, score, Candidate { provider, model: model.clone() }));
+            found.push(((refuses, Reverse(score)), Candidate { provider, model: model.clone() }));
         }
     }
-    found.sort_by(|(refuses, score, one), (others, other, another)| {
-        refuses.cmp(others).then(other.cmp(score)).then_with(|| one.model.id.cmp(&another.model.id))
+    found.sort_by(|(rank, one), (of_other, other)| {
+        rank.cmp(of_other).then_with(|| one.model.id.cmp(&other.model.id))
     });
     if found.is_empty() {
         let needs = if needed.is_empty() { "a prompt of this length".to_owned() } else { needed.join(", ") };
         return Err(Error::unsupported("model", format!("no model here can do what is asked ({needs})")));
     }
-    Ok(found.into_iter().map(|(.., candidate)| candidate).take(MOST_AUTOMATIC).collect())
+    Ok(found.into_iter().map(|(_, candidate)| candidate).take(MOST_AUTOMATIC).collect())
 }
 
 /// The most candidates that `auto` yields.

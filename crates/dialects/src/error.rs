@@ -160,7 +160,8 @@ impl Error {
         Self { code: Some(Cow::Borrowed("unsupported_value")), ..Self::invalid(param, message) }
     }
 
-    pub(crate) fn cut() -> Self {
+    /// The answer broke off after it had begun.
+    pub fn cut() -> Self {
         Self::new(Class::Cut, "The model's answer ended before it was whole")
     }
 

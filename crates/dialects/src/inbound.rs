@@ -220,6 +220,7 @@ mod tests {
         assert_eq!(source("data:image/jpg;base64,AAA"), base64("image/jpeg", "AAA"));
         assert_eq!(source("data:text/plain,a%20b"), base64("text/plain", "YSBi"));
         assert_eq!(source("data:image/png;base64,\r\n AA\tA\nB "), base64("image/png", "AAAB"));
+        assert_eq!(source("data:image/png;base64,AA\tAB"), base64("image/png", "AAAB"));
         assert_eq!(source("data:image/png;base64,AA%2BB%0D%0AAA%3D%3D"), base64("image/png", "AA+BAA=="));
         assert_eq!(source("https://x.test/a.png"), MediaSource::Url("https://x.test/a.png".to_owned()));
         for bad in

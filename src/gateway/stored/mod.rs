@@ -54,7 +54,7 @@ impl Keeper {
     /// Stores a whole answer. It replaces the conversation's earlier one. An object of messages that are too
     /// large for a row is written before.
     pub(super) async fn statements(
-        &self,
+        mut self,
         user: &str,
         answer: &DialectResponse,
         reply: &Reply,
@@ -63,12 +63,13 @@ impl Keeper {
         let rendered = Dialect::Chat.render_response(answer, reply);
         let Ok(mut body) = serde_json::from_str::<Value>(&rendered) else { return Vec::new() };
         let own_id = body.get("id").and_then(Value::as_str).unwrap_or_default();
-        let id = self.name.clone().unwrap_or_else(|| own_id.to_owned());
+        let id = self.name.unwrap_or_else(|| own_id.to_owned());
         if let Some(body) = body.as_object_mut() {
             body.insert("id".to_owned(), json!(id));
         }
-        let (messages, body) = (with_ids(&self.messages, &id), body.to_string());
-        let Some(stored) = Stored::of(&messages, body.len(), &self.env, database).await else {
+        add_ids(&mut self.messages, &id);
+        let body = body.to_string();
+        let Some(stored) = Stored::of(self.messages, body.len(), &self.env, database).await else {
             return Vec::new();
         };
         let completion = store::NewCompletion {
@@ -99,17 +100,20 @@ struct Stored {
 
 impl Stored {
     /// None if the answer is too long for the row, where lists find it, or if the messages cannot be written.
-    async fn of(messages: &[Value], body_bytes: usize, env: &Env, database: &Database) -> Option<Self> {
-        let text = json!(messages).to_string();
+    /// The messages may have 32 MB, so few copies of them exist at a time: a Worker has 128 MB.
+    async fn of(messages: Vec<Value>, body_bytes: usize, env: &Env, database: &Database) -> Option<Self> {
+        let text = serde_json::to_string(&messages).ok()?;
         if text.len() + body_bytes <= MOST_BYTES_IN_ROW {
             return Some(Self { messages: text, ..Self::default() });
         }
-        let ids = large::ids_of(messages);
+        let ids = large::ids_of(&messages);
+        drop(messages);
         if ids.len() + body_bytes > MOST_BYTES_IN_ROW {
             return None;
         }
         let name = random::uuid().map_err(|error| log::failure("gateway.store_large", &error)).ok()?;
         let (key, object) = (format!("completions/{name}"), format!(r#"{{"messages":{text}}}"#));
+        drop(text);
         let file_bytes = object.len();
         let claim = large::write(&key, object, env, database).await?;
         Some(Self { messages: ids, file: Some(key), file_bytes, claim: Some(claim) })
@@ -135,18 +139,14 @@ impl Messages {
 }
 
 /// Gives an id to each message that has none.
-fn with_ids(messages: &[Value], completion: &str) -> Vec<Value> {
-    let with_id = |(index, message): (usize, &Value)| {
-        let mut message = message.clone();
-        if let Some(members) = message.as_object_mut() {
-            let id = members.entry("id").or_insert(Value::Null);
-            if !id.is_string() {
-                *id = json!(format!("{completion}-{index}"));
-            }
+fn add_ids(messages: &mut [Value], completion: &str) {
+    for (index, message) in messages.iter_mut().enumerate() {
+        let Some(members) = message.as_object_mut() else { continue };
+        let id = members.entry("id").or_insert(Value::Null);
+        if !id.is_string() {
+            *id = json!(format!("{completion}-{index}"));
         }
-        message
-    };
-    messages.iter().enumerate().map(with_id).collect()
+    }
 }
 
 /// The error for a completion that is not stored, or belongs to another user.

@@ -183,6 +183,11 @@ impl Joiner {
                 }
                 sink(Event::Delta { part, text });
             }
+            // Claude cites before it writes what the citation is of.
+            Event::Annotation { part, json } => {
+                self.begin(part, sink);
+                sink(Event::Annotation { part, json });
+            }
             Event::PartStop { part } => {
                 if let Some(choice) = self.empty.remove(&part) {
                     sink(Event::PartStart { part, choice, kind: PartKind::Text });
@@ -304,6 +309,31 @@ mod tests {
         let usage = last.usage.unwrap();
         assert_eq!((usage.input, usage.output), (30, 15));
         assert_eq!(usage, third.total(&answers[2].usage.unwrap()));
+    }
+
+    #[test]
+    fn a_citation_before_its_words_begins_their_text() {
+        let second = Step::first(vec!["search"])
+            .next(&answer("Let me look.", &["search"]), &Reply { id: "id".to_owned(), ..Reply::default() });
+        let (mut filter, mut seen) = (second.filter(None), Vec::new());
+        let json = hatch_dialects::Json::parse(r#"{"url":"https://a.test"}"#).unwrap();
+        for event in [
+            Event::PartStart { part: 0, choice: 0, kind: PartKind::Text },
+            Event::Annotation { part: 0, json },
+            Event::Delta { part: 0, text: "It rains.".into() },
+            Event::PartStop { part: 0 },
+        ] {
+            filter.event(event, &mut |event| {
+                seen.push(match event {
+                    Event::PartStart { part: SEPARATOR_PART, .. } => "separator",
+                    Event::PartStart { .. } => "start",
+                    Event::Annotation { .. } => "citation",
+                    Event::Delta { part: 0, .. } => "words",
+                    _ => return,
+                });
+            });
+        }
+        assert_eq!(seen, ["separator", "start", "citation", "words"]);
     }
 
     #[test]

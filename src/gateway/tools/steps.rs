@@ -153,10 +153,11 @@ impl Chat {
         joined
     }
 
-    /// Stores the answer if the client asked for that.
-    async fn store(&self, answer: &DialectResponse, reply: &Reply) {
+    /// Stores the answer of the last step if the client asked for that.
+    async fn store(&mut self, answer: &DialectResponse, reply: &Reply) {
         let Ok(user) = self.context.caller.user_id() else { return };
-        let statements = self.keep.statements(user, Some(answer), reply, &self.database).await;
+        let keep = std::mem::replace(&mut self.keep, Keep::Nothing);
+        let statements = keep.statements(user, Some(answer), reply, &self.database).await;
         if statements.is_empty() {
             return;
         }

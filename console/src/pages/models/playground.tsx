@@ -153,13 +153,14 @@ function SettingsForm({ models, wrong }: { models: GatewayModel[]; wrong: string
   const id = useId();
   const { model, system, temperature, most, tools, stream } = settings.value;
   const set = (change: Partial<Settings>) => (settings.value = { ...settings.value, ...change });
+  const named = models.filter(({ id }) => id !== "auto");
   return (
     <section class="card pad play-settings" aria-label={t.settings}>
       <div class="field">
         <label for={`${id}-model`}>{t.model}</label>
         <input id={`${id}-model`} list={`${id}-models`} value={model} spellcheck={false} autocomplete="off" aria-describedby={`${id}-model-hint`} onInput={(event) => set({ model: event.currentTarget.value })} />
-        <datalist id={`${id}-models`}><option value="auto">{t.auto}</option>{models.filter(({ id }) => id !== "auto").map(({ id, display_name }) => <option key={id} value={id}>{display_name ?? id}</option>)}</datalist>
-        <p class="hint" id={`${id}-model-hint`}>{t.modelHint(models.length)}</p>
+        <datalist id={`${id}-models`}><option value="auto">{t.auto}</option>{named.map(({ id, display_name }) => <option key={id} value={id}>{display_name ?? id}</option>)}</datalist>
+        <p class="hint" id={`${id}-model-hint`}>{t.modelHint(named.length)}</p>
       </div>
       <div class="field">
         <label for={`${id}-system`}>{t.system}</label>

@@ -140,8 +140,11 @@ test("messages that are too large for a row are an object, which is read, export
   const { share_id } = await ok("POST", "/chat/completions/talk/share", undefined, eves);
   const shared = await (await api("GET", `/chat/shared/${share_id}`)).json();
   assert.equal(shared.messages[0].content[1].image_url.url, messages[1].content[1].image_url.url);
-  const { storedCompletions: [exported] } = await ok("GET", "/auth/export", undefined, eve.token);
+  await store(eves, { messages: HI });
+  const { storedCompletions: [small, exported] } = await ok("GET", "/auth/export", undefined, eve.token);
   assert.deepEqual([exported.messages.length, exported.messages[1].content, "file" in exported], [4, messages[1].content, false]);
+  assert.deepEqual([small.messages.length, "file" in small], [HI.length, false]);
+  await sdk(eves).chat.completions.delete(small.id);
   assert.equal((await talk({ messages: HI })).file, null);
   await gone(second.file, "small again");
   // It counts in what a user may store, and is deleted with the account.

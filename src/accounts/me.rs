@@ -15,7 +15,7 @@ use crate::{
     platform::{
         log,
         response::Response,
-        stream::{self, Writer},
+        stream::{self, Chunks, Writer},
     },
     store::{
         Database, Statement, files,
@@ -153,7 +153,7 @@ async fn write_rows(client: &Writer, list: &str, separator: &str) -> Result<bool
     Ok(!rows.is_empty())
 }
 
-/// Like [`write_rows`], with what is in the rows' files: one after the other, because they may be large.
+/// Like [`write_rows`], with what is in the rows' files.
 async fn write_with_files(
     client: &Writer,
     list: &str,
@@ -164,25 +164,35 @@ async fn write_with_files(
         serde_json::from_str(list).map_err(|error| Error::database(error.to_string()))?;
     let has_rows = !rows.is_empty();
     let mut separator = separator;
-    for row in rows {
-        let row = Value::Object(with_file(row, env).await?);
-        client.write(format!("{separator}{row}").as_bytes()).await?;
+    for mut row in rows {
+        let file = row.remove("file");
+        let row = format!("{separator}{}", Value::Object(row));
+        match file.as_ref().and_then(Value::as_str) {
+            Some(key) => write_with_file(client, &row, key, env).await?,
+            None => client.write(row.as_bytes()).await?,
+        }
         separator = ",";
     }
     Ok(has_rows)
 }
 
-/// A row with the members of its file. The file may be gone by now, with the row.
-async fn with_file(mut row: Map<String, Value>, env: &Env) -> Result<Map<String, Value>, Error> {
-    if let Some(Value::String(key)) = row.remove("file")
-        && let Some(text) = files::read_text(env, &key).await?
-    {
-        let members: Map<String, Value> = serde_json::from_str(&text)
-            .map_err(|error| Error::Internal(format!("the object {key}: {error}")))?;
-        row.extend(members);
+/// Writes a row with the members of its file, which are passed on as they are: they may be large. The file may be gone
+/// by now, with the row.
+async fn write_with_file(client: &Writer, row: &str, key: &str, env: &Env) -> Result<(), ExportAborted> {
+    let (Some(open), Some(members)) = (row.strip_suffix('}'), files::read_from(env, key, AFTER_BRACE).await?)
+    else {
+        return Ok(client.write(row.as_bytes()).await?);
+    };
+    client.write(format!("{open},").as_bytes()).await?;
+    let mut chunks = Chunks::of(&members)?;
+    while let Some(chunk) = chunks.next().await? {
+        client.write(&chunk).await?;
     }
-    Ok(row)
+    Ok(())
 }
+
+/// Where the members of an object begin, if it is written without spaces.
+const AFTER_BRACE: u64 = 1;
 
 /// `DELETE /auth/me?confirm=<user id>`: deletes the account and everything that
 /// belongs to it, and takes its live apps down.

@@ -2,7 +2,7 @@
 
 use worker::{
     js_sys::{Promise, Uint8Array, futures::JsFuture},
-    wasm_bindgen::{self, JsValue, prelude::wasm_bindgen},
+    wasm_bindgen::{self, JsCast as _, JsValue, prelude::wasm_bindgen},
     web_sys::{ReadableStream, WritableStream, WritableStreamDefaultWriter},
 };
 
@@ -25,6 +25,7 @@ extern "C" {
 
     /// Reads bytes into a buffer that it is lent.
     #[wasm_bindgen(js_name = ReadableStreamBYOBReader)]
+    #[derive(Debug)]
     pub(super) type Reader;
 
     #[wasm_bindgen(constructor, catch, js_class = "ReadableStreamBYOBReader")]
@@ -62,6 +63,44 @@ impl Body {
     /// The reader of this body; none if it has one already.
     pub(super) fn reader(&self) -> Option<Reader> {
         Reader::open(&self.0).ok()
+    }
+}
+
+/// How many bytes a chunk has at most.
+const CHUNK: u32 = 64 * 1024;
+
+/// The bytes of a body, chunk by chunk. Dropping it cancels what has not been read.
+#[derive(Debug)]
+pub(crate) struct Chunks {
+    reader: Reader,
+    view: Uint8Array,
+}
+
+impl Chunks {
+    /// # Errors
+    /// If the body has a reader already.
+    pub(crate) fn of(body: &Body) -> Result<Self, Error> {
+        let reader = body.reader().ok_or_else(|| Error::Internal("the body is read already".to_owned()))?;
+        Ok(Self { reader, view: Uint8Array::new_with_length(CHUNK) })
+    }
+
+    /// The next chunk; none at the end.
+    ///
+    /// # Errors
+    /// If the body breaks off.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        let read = JsFuture::from(self.reader.read_at_least(1, &self.view)).await;
+        let read = read.map_err(|e| Error::Internal(format!("a body broke off: {e:?}")))?;
+        let Some(chunk) = read.unchecked_into::<ReadResult>().value() else { return Ok(None) };
+        // The buffer was lent to the read.
+        self.view = Uint8Array::new(&chunk.buffer());
+        Ok(Some(chunk.to_vec()).filter(|bytes| !bytes.is_empty()))
+    }
+}
+
+impl Drop for Chunks {
+    fn drop(&mut self) {
+        let _ = self.reader.cancel();
     }
 }
 

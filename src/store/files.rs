@@ -55,7 +55,15 @@ fn announce(key: &str, since: i64) -> Statement {
 /// Reads `length` bytes of an object from `offset` as a stream; `None` when there is no such
 /// object.
 pub(crate) async fn read(env: &Env, key: &str, offset: u64, length: u64) -> Result<Option<Body>, Error> {
-    let range = Range::OffsetWithLength { offset, length };
+    read_range(env, key, Range::OffsetWithLength { offset, length }).await
+}
+
+/// Reads an object from `offset` to its end, as [`read`].
+pub(crate) async fn read_from(env: &Env, key: &str, offset: u64) -> Result<Option<Body>, Error> {
+    read_range(env, key, Range::OffsetToEnd { offset }).await
+}
+
+async fn read_range(env: &Env, key: &str, range: Range) -> Result<Option<Body>, Error> {
     let object = bucket(env)?.get(key).range(range).execute().await.map_err(failed)?;
     let Some(body) = object.as_ref().and_then(worker::Object::body) else { return Ok(None) };
     match body.response_body().map_err(failed)? {

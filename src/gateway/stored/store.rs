@@ -281,7 +281,7 @@ pub(super) fn set_feedback(user: &str, id: &str, feedback: &str) -> Statement {
     )
 }
 
-/// A page of the export of a user's data. The messages of a row with a file are there.
+/// A page of the export of a user's data. A row has its messages, or the file where they are.
 pub(in crate::gateway) fn export(user: &str, page: &Page) -> Statement {
     let (at, id) = page.bound();
     sql!(
@@ -289,8 +289,8 @@ pub(in crate::gateway) fn export(user: &str, page: &Page) -> Statement {
             rows: "FROM stored_completions WHERE user_id = ?1 AND (created_at, id) < (?2, ?3) ORDER BY created_at DESC, id DESC",
             key: "created_at || '.' || id",
             json: concat!(
-                "json_object('id', id, 'createdAt', ", rfc3339!("created_at"), ", 'updatedAt', ", rfc3339!("updated_at"),
-                ", 'title', title, 'metadata', json(metadata), 'messages', json(iif(file IS NULL, messages, 'null')), 'answer', json(body), 'feedback', json(feedback), 'shareId', share_id, 'file', file)"
+                "json_remove(json_object('id', id, 'createdAt', ", rfc3339!("created_at"), ", 'updatedAt', ", rfc3339!("updated_at"),
+                ", 'title', title, 'metadata', json(metadata), 'messages', json(messages), 'answer', json(body), 'feedback', json(feedback), 'shareId', share_id, 'file', file), iif(file IS NULL, '$.file', '$.messages'))"
             ),
             bytes: "length(CAST(messages AS BLOB)) + length(CAST(body AS BLOB))"
         ),

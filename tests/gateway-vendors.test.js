@@ -83,6 +83,25 @@ test("a thinking model of OpenAI gets no stop sequence: it is refused by name, o
   }
 });
 
+test("`auto` calls tools in the way of the model that it chooses", async () => {
+  const limited = async (...models) => as((await newKey(ada.token, { scopes: ["gateway"], gateway: { models } })).key);
+  gpt.setAnswer({ toolCalls: [{ id: "call_1", name: "f", args: "{}" }] });
+  const openais = await limited("openai/gpt-6.1-terra");
+  for (const stream of [false, true]) {
+    const called = await chat({ model: "auto", tools: TOOLS, stream }, openais);
+    assert.deepEqual([called.status, gpt.requests.at(-1).path], [200, "/v1/responses"]);
+    assert.match(await called.text(), /"name":"f"/);
+  }
+  // Some models of Anthropic cannot be made to call a tool.
+  const claudes = await limited("anthropic/claude-sonnet-5-5", "anthropic/claude-opus-5", "anthropic/claude-haiku-4-5");
+  const forced = { model: "auto", tool_choice: { type: "any" }, tools: [{ name: "f", input_schema: SCHEMA }] };
+  for (const response of [await message(forced, claudes), await chat({ model: "auto", tool_choice: "required", tools: TOOLS }, claudes)]) {
+    await good(response);
+    assert.equal(claude.requests.at(-1).body.model, "claude-haiku-4-5");
+  }
+  gpt.setAnswer("Hello.");
+});
+
 test("pictures and documents whose base64 is in lines reach the other family", async () => {
   const data = randomBytes(500).toString("base64").replace(/.{76}/g, "$&\r\n");
   const [whole, url] = [data.replaceAll("\r\n", ""), `data:image/png;base64,${data}`];

@@ -1,8 +1,8 @@
 //! Turns a model name, or `auto`, into an ordered list of candidates.
 
 use hatch_dialects::{
-    Class, Error, Request,
-    request::{Content, Format, Part},
+    Class, Dialect, Error, Request,
+    request::{Content, Format, Part, ToolChoice, ToolKind},
 };
 
 use super::{
@@ -153,6 +153,25 @@ impl Candidate {
         name.clone_into(&mut self.model.name);
         self
     }
+
+    /// Whether it has to be asked by Responses: OpenAI's models that think call functions by it alone, whatever the
+    /// effort is (`Function tools with reasoning_effort are not supported … in /v1/chat/completions`).
+    pub(super) fn needs_responses(&self, request: &Request) -> bool {
+        let calls_functions = request.tools.iter().any(|tool| matches!(tool.kind, ToolKind::Function { .. }));
+        calls_functions
+            && self.model.can("reasoning")
+            && self.provider.dialect_for(Dialect::Responses) == Dialect::Responses
+    }
+
+    /// Whether it refuses one of the request's `settings`, a tool that it has to call, or stop sequences, which
+    /// Responses does not have.
+    fn refuses(&self, request: &Request, settings: &[&str]) -> bool {
+        let is_forced = request.tool_choice.as_ref().is_some_and(ToolChoice::is_forced);
+        let can = self.provider.target(&self.model, false, false).can;
+        settings.iter().any(|name| self.provider.refuses(&self.model, name))
+            || is_forced && !can.forced_tools
+            || !request.stop.is_empty() && self.needs_responses(request)
+    }
 }
 
 /// All models that can serve the request, the best first. Those that refuse one of its settings come last: they
@@ -175,9 +194,9 @@ fn automatic(
     let mut found: Vec<(bool, i64, Candidate)> = Vec::new();
     for model in catalogue.models.iter().filter(can) {
         if let Some(provider) = providers.open_to(query.keys, &model.provider) {
-            let refuses = settings.iter().any(|name| provider.refuses(model, name));
             let score = score(model, query.preference, health::first_token_ms(&model.id));
-            found.push((refuses, score, Candidate { provider, model: model.clone() }));
+            let candidate = Candidate { provider, model: model.clone() };
+            found.push((candidate.refuses(request, &settings), score, candidate));
         }
     }
     found.sort_by(|(refuses, score, one), (others, other, another)| {
@@ -238,6 +257,8 @@ fn score(model: &Model, preference: Preference, first_token_ms: Option<i64>) -> 
 
 #[cfg(test)]
 mod tests {
+    use hatch_dialects::InboundContext;
+
     use super::*;
     use crate::settings::{FromVars as _, Settings};
 
@@ -294,6 +315,44 @@ mod tests {
             .parse_request(body, &hatch_dialects::InboundContext::default())
             .unwrap();
         assert_eq!(route(&["auto"], 1, None, &picture).unwrap(), ["dear/large"]);
+    }
+
+    #[test]
+    fn auto_takes_models_that_refuse_a_forced_tool_or_a_stop_sequence_beside_tools_last() {
+        let keys = [("CLAUDE_API_KEY", "a"), ("OPENAI_API_KEY", "b")];
+        let providers = Providers::of(&Settings::for_test(&keys)).unwrap();
+        let mut catalogue = Catalogue::new(Vec::new(), providers);
+        let can = |id: &str, more: &[&str]| {
+            let mut model = Model::for_test(id);
+            model.capabilities = ["tools"].iter().chain(more).map(|name| (*name).to_owned()).collect();
+            model
+        };
+        catalogue.models = vec![
+            can("anthropic/a", &[]),
+            can("anthropic/b", &["forced_tools"]),
+            can("openai/a", &["sampling", "reasoning"]),
+            can("openai/b", &["sampling"]),
+        ];
+        let route = |choice: Option<ToolChoice>, stop: &[&str]| {
+            let body = r#"{"model":"auto","messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f"}}]}"#;
+            let mut request =
+                Dialect::Chat.parse_request(body.as_bytes(), &InboundContext::default()).unwrap();
+            (request.tool_choice, request.stop) =
+                (choice, stop.iter().map(|stop| (*stop).to_owned()).collect());
+            let query = RouteQuery {
+                names: vec![AUTO],
+                preference: Preference::default(),
+                prompt_tokens: 1,
+                allowed: None,
+                keys: &Keys::default(),
+            };
+            let found = candidates(&query, &request, &catalogue, providers).unwrap();
+            found.into_iter().map(|candidate| candidate.model.id).collect::<Vec<_>>()
+        };
+        assert_eq!(route(None, &[]), ["anthropic/a", "anthropic/b", "openai/a", "openai/b"]);
+        let forced = route(Some(ToolChoice::Required), &[]);
+        assert_eq!(forced, ["anthropic/b", "openai/a", "openai/b", "anthropic/a"]);
+        assert_eq!(route(None, &["END"]), ["anthropic/a", "anthropic/b", "openai/b", "openai/a"]);
     }
 
     #[test]

@@ -248,7 +248,7 @@ pub enum ToolChoice {
 
 impl ToolChoice {
     /// Whether the model has to call a tool.
-    pub(crate) fn is_forced(&self) -> bool {
+    pub fn is_forced(&self) -> bool {
         matches!(self, Self::Required | Self::Tool(_) | Self::Allowed { is_required: true, .. })
     }
 }

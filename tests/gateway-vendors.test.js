@@ -83,7 +83,7 @@ test("a thinking model of OpenAI gets no stop sequence: it is refused by name, o
   }
 });
 
-test("`auto` calls tools in the way of the model that it chooses", async () => {
+test("a model that `auto` chooses, or that is asked in place of another, is asked to call tools in its own way", async () => {
   const limited = async (...models) => as((await newKey(ada.token, { scopes: ["gateway"], gateway: { models } })).key);
   gpt.setAnswer({ toolCalls: [{ id: "call_1", name: "f", args: "{}" }] });
   const openais = await limited("openai/gpt-6.1-terra");
@@ -91,6 +91,12 @@ test("`auto` calls tools in the way of the model that it chooses", async () => {
     const called = await chat({ model: "auto", tools: TOOLS, stream }, openais);
     assert.deepEqual([called.status, gpt.requests.at(-1).path], [200, "/v1/responses"]);
     assert.match(await called.text(), /"name":"f"/);
+  }
+  for (const status of [400, 529]) {
+    claude.setFault({ status, times: 9, path: "/v1/messages", ...(status === 400 && { message: "prompt is too long: 210000 tokens > 200000 maximum" }) });
+    const instead = await chat({ tools: TOOLS, models: ["openai/gpt-6.1-terra"] });
+    assert.deepEqual([instead.status, gpt.requests.at(-1).path], [200, "/v1/responses"], await instead.text());
+    claude.setFault();
   }
   // Some models of Anthropic cannot be made to call a tool.
   const claudes = await limited("anthropic/claude-sonnet-5-5", "anthropic/claude-opus-5", "anthropic/claude-haiku-4-5");

@@ -16,7 +16,7 @@ use super::{
     keys::Keys,
     outbound::{self, Outbound},
     providers::{Upstream, path_of},
-    routing::{AUTO, Candidate},
+    routing::Candidate,
     sandbox,
     settings::Providers,
 };
@@ -263,13 +263,13 @@ fn translated(mut stream: Stream, received: &[u8]) -> Vec<u8> {
     events
 }
 
-/// The dialect in which the candidate is asked: the one that it needs, unless the client's own bytes go to a
-/// model that the client has named.
+/// The dialect in which the candidate is asked: the one that it needs, unless it gets the client's own bytes,
+/// which are written for it.
 fn upstream_dialect(candidate: &Candidate, question: &Question<'_>) -> Dialect {
     let (provider, request) = (&candidate.provider, question.request);
     let usual = provider.dialect_for(question.client);
     let is_rendered = question.body.is_none_or(|(_, dialect)| dialect != usual);
-    if (is_rendered || request.model == AUTO) && candidate.needs_responses(request) {
+    if (is_rendered || candidate.is_substitute) && candidate.needs_responses(request) {
         Dialect::Responses
     } else {
         usual

@@ -50,6 +50,8 @@ pub(crate) struct RouteQuery<'a> {
 pub(crate) struct Candidate {
     pub(crate) provider: &'static Provider,
     pub(crate) model: Model,
+    /// The client has not written its request for it: it is asked in place of another, or chosen by `auto`.
+    pub(crate) is_substitute: bool,
 }
 
 /// The model name that leaves the choice to the router.
@@ -67,12 +69,13 @@ pub(crate) fn candidates(
     providers: &'static Providers,
 ) -> Result<Vec<Candidate>, Error> {
     let mut found: Vec<Candidate> = Vec::new();
-    for name in &query.names {
+    for (place, name) in query.names.iter().enumerate() {
         let named = match *name {
             AUTO => automatic(query, request, catalogue, providers)?,
             name => vec![resolve(name, catalogue, providers, query.keys)?],
         };
-        for candidate in named {
+        for mut candidate in named {
+            candidate.is_substitute |= place > 0;
             if found.iter().all(|known| known.model.id != candidate.model.id) {
                 found.push(candidate);
             }
@@ -103,7 +106,7 @@ pub(crate) fn resolve(
     keys: &Keys,
 ) -> Result<Candidate, Error> {
     let with_provider = |model: &Model| {
-        providers.open_to(keys, &model.provider).map(|provider| Candidate { provider, model: model.clone() })
+        providers.open_to(keys, &model.provider).map(|provider| Candidate::named(provider, model.clone()))
     };
     let known = |wanted: &str| {
         let is_it = |model: &&Model| model.id == wanted || model.name == wanted;
@@ -119,7 +122,7 @@ pub(crate) fn resolve(
         && let Some(provider) = providers.open_to(keys, provider)
         && !rest.is_empty()
     {
-        return Ok(Candidate { provider, model: provider.unknown_model(rest) });
+        return Ok(Candidate::named(provider, provider.unknown_model(rest)));
     }
     Err(not_found(name, providers, keys))
 }
@@ -149,6 +152,10 @@ fn not_found(name: &str, providers: &Providers, keys: &Keys) -> Error {
 }
 
 impl Candidate {
+    pub(crate) fn named(provider: &'static Provider, model: Model) -> Self {
+        Self { provider, model, is_substitute: false }
+    }
+
     fn called(mut self, name: &str) -> Self {
         name.clone_into(&mut self.model.name);
         self
@@ -195,7 +202,7 @@ fn automatic(
     for model in catalogue.models.iter().filter(can) {
         if let Some(provider) = providers.open_to(query.keys, &model.provider) {
             let score = score(model, query.preference, health::first_token_ms(&model.id));
-            let candidate = Candidate { provider, model: model.clone() };
+            let candidate = Candidate { is_substitute: true, ..Candidate::named(provider, model.clone()) };
             found.push((candidate.refuses(request, &settings), score, candidate));
         }
     }

@@ -134,6 +134,17 @@ test("a secret in a model's answer is never sent, however it is cut, streamed or
   }
 });
 
+test("guardrails read all texts of an embedding, whatever else is in its input", async () => {
+  const ask = (key, input) => api("POST", "/v1/embeddings", `{"model":"gpt/m","input":${input}}`, as(key));
+  const blocking = await keyOf(ada, { guardrails: { input: { secrets: { action: "block" } } } });
+  const redacting = await keyOf(ada, { guardrails: { input: { secrets: { action: "redact" } } } });
+  for (const other of ["x", "\\ud83d"]) {
+    assert.equal((await ask(blocking, `["${other}","${SECRET}"]`)).status, 400, other);
+    assert.equal((await ask(redacting, `["${other}","${SECRET}"]`)).status, 200, other);
+    assert.ok(!JSON.stringify(gpt.requests.at(-1).body).includes("ghp_"), other);
+  }
+});
+
 test("a user's guardrails apply to all of their keys and to no other user's", async () => {
   assert.equal((await api("PUT", "/v1/guardrails", { input: { terms: [{ name: "names", terms: ["Rumpelstilzchen"], action: "block" }] } }, as(bob.token))).status, 200);
   assert.equal((await ok("GET", "/v1/guardrails", undefined, bob.token)).input.terms[0].name, "names");

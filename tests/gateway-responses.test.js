@@ -350,6 +350,20 @@ test("a conversation is compacted by a provider that can, paid like an answer, a
   await assert.rejects(client.responses.retrieve(compacted.id), OpenAI.NotFoundError);
 });
 
+test("an item with half of an emoji stays in the conversation, in a row and in an object", async () => {
+  gpt.setAnswer("It is here.");
+  for (const length of [1, 1_600_000]) {
+    const asked = await api("POST", "/v1/responses", `{"model":"${GPT}","input":[{"role":"user","content":"First."},{"role":"user","content":"${"x".repeat(length)}\\ud83d"}]}`, as(adas));
+    const { id } = await asked.json();
+    await until(async () => (await sql("SELECT 1 FROM model_responses WHERE id = ?1", id)).length === 1);
+    const { data } = await client.responses.inputItems.list(id, { order: "asc" });
+    assert.deepEqual(data.map(({ content: [{ text }] }) => text.slice(-1)), [".", "\ufffd"]);
+    assert.equal((await client.responses.create({ model: GPT, input: "Sure?", previous_response_id: id })).status, "completed");
+    assert.equal(gpt.requests.at(-1).body.input.length, 4);
+  }
+  answerAsBefore();
+});
+
 test("a provider without compaction says so, and guardrails read what is compacted", async () => {
   await assert.rejects(client.responses.compact({ model: CLAUDE, input: "Hi" }), { status: 400, param: "model", code: "unsupported_value", message: /does not offer \/responses\/compact/ });
   await assert.rejects(client.responses.compact({ model: GPT }), { status: 400, param: "input" });

@@ -157,6 +157,29 @@ test("messages that are too large for a row are an object, which is read, export
   await gone(last.file, "deleted with the account");
 });
 
+test("a chat is stored and exported whole if it has half of an emoji, or is nested as deeply as the gateway takes it", async () => {
+  const eve = await signIn();
+  const eves = await keyOf(eve);
+  const body = (content, more = "") => `{"model":"gpt/m","store":true,"completion_id":"odd","metadata":{"a":"\\ud83d"},"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":${content}${more}}]}`;
+  const ask = async (text) => (await api("POST", "/chat/completions", text, as(eves))).status;
+  const nested = (depth) => `,"more":${"[".repeat(depth)}${"]".repeat(depth)}`;
+  const deepest = Array.from({ length: 200 }, (_, depth) => depth).filter((depth) => depth > 80);
+  const statuses = [];
+  for (const depth of deepest.slice(0, 60)) statuses.push(await ask(body('"Hi"', nested(depth))));
+  assert.deepEqual([...new Set(statuses)], [200, 400], "up to some depth");
+  for (const text of [body('"Hi"', nested(81 + statuses.lastIndexOf(200))), body('"a\\ud83d"'), body('"Hi"', ',"more":1e999'), body(`"a\\ud83d${"x".repeat(1_600_000)}"`)]) {
+    assert.equal(await ask(text), 200);
+    const shown = await ok("GET", "/chat/completions/odd", undefined, eves);
+    assert.deepEqual(shown.messages.map(({ role }) => role), ["system", "user", "assistant"], text.slice(0, 300));
+    const { storedCompletions: [exported] } = await ok("GET", "/auth/export", undefined, eve.token);
+    assert.deepEqual([exported.messages.length, exported.metadata], [2, { a: "\ufffd" }]);
+  }
+  const { metadata, ...rest } = JSON.parse(body('"Hi"'));
+  const long = JSON.stringify({ ...rest, metadata: { a: "?", b: "x".repeat(513) } }).replace('"?"', '"\\ud83d"');
+  assert.equal(await ask(long), 400, "long metadata");
+  await ok("DELETE", "/chat/completions", undefined, eves);
+});
+
 test("text that a guardrail redacts is not stored either", async () => {
   const rule = { secrets: { action: "redact" } };
   const key = await keyOf(ada, { guardrails: { input: rule, output: rule } });

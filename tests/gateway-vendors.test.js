@@ -83,6 +83,31 @@ test("a thinking model of OpenAI gets no stop sequence: it is refused by name, o
   }
 });
 
+test("a model that `auto` chooses, or that is asked in place of another, is asked to call tools in its own way", async () => {
+  const limited = async (...models) => as((await newKey(ada.token, { scopes: ["gateway"], gateway: { models } })).key);
+  gpt.setAnswer({ toolCalls: [{ id: "call_1", name: "f", args: "{}" }] });
+  const openais = await limited("openai/gpt-6.1-terra");
+  for (const stream of [false, true]) {
+    const called = await chat({ model: "auto", tools: TOOLS, stream }, openais);
+    assert.deepEqual([called.status, gpt.requests.at(-1).path], [200, "/v1/responses"]);
+    assert.match(await called.text(), /"name":"f"/);
+  }
+  for (const status of [400, 529]) {
+    claude.setFault({ status, times: 9, path: "/v1/messages", ...(status === 400 && { message: "prompt is too long: 210000 tokens > 200000 maximum" }) });
+    const instead = await chat({ tools: TOOLS, models: ["openai/gpt-6.1-terra"] });
+    assert.deepEqual([instead.status, gpt.requests.at(-1).path], [200, "/v1/responses"], await instead.text());
+    claude.setFault();
+  }
+  // Some models of Anthropic cannot be made to call a tool.
+  const claudes = await limited("anthropic/claude-sonnet-5-5", "anthropic/claude-opus-5", "anthropic/claude-haiku-4-5");
+  const forced = { model: "auto", tool_choice: { type: "any" }, tools: [{ name: "f", input_schema: SCHEMA }] };
+  for (const response of [await message(forced, claudes), await chat({ model: "auto", tool_choice: "required", tools: TOOLS }, claudes)]) {
+    await good(response);
+    assert.equal(claude.requests.at(-1).body.model, "claude-haiku-4-5");
+  }
+  gpt.setAnswer("Hello.");
+});
+
 test("pictures and documents whose base64 is in lines reach the other family", async () => {
   const data = randomBytes(500).toString("base64").replace(/.{76}/g, "$&\r\n");
   const [whole, url] = [data.replaceAll("\r\n", ""), `data:image/png;base64,${data}`];

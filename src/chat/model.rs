@@ -447,10 +447,10 @@ mod tests {
         let with = |max_output| {
             let settings = Settings::for_test(&[("CLAUDE_API_KEY", "k")]);
             let provider = Providers::of(&settings).unwrap().open_to(&Keys::default(), "anthropic").unwrap();
-            longest(&Candidate {
+            longest(&Candidate::named(
                 provider,
-                model: models::Model { max_output, ..models::Model::for_test("anthropic/m") },
-            })
+                models::Model { max_output, ..models::Model::for_test("anthropic/m") },
+            ))
         };
         assert_eq!([with(128_000), with(4_096), with(0)], [LONGEST, 4_096, LONGEST_UNKNOWN]);
     }

@@ -1,7 +1,7 @@
 //! `POST /v1/responses/compact`: a provider makes a conversation shorter. It returns the user's messages, and
 //! encrypts the rest in one item, so that there is nothing for the guardrails of answers to read.
 
-use hatch_dialects::{Dialect, Usage, translate_compaction};
+use hatch_dialects::{Dialect, Usage, translate_compaction, tree};
 use serde_json::{Value, json};
 
 use super::{
@@ -48,8 +48,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
 
 /// The sandbox forgets all but the user's messages.
 fn of_sandbox(inbound: &GatewayRequest, call: &Call) -> Vec<u8> {
-    let value = |item: &hatch_dialects::Json| serde_json::from_str::<Value>(item.as_str()).ok();
-    let mut output: Vec<Value> = inbound.items.iter().filter_map(value).collect();
+    let mut output: Vec<Value> = inbound.items.iter().filter_map(|item| tree(item.as_str())).collect();
     output.retain(|item| item.get("role").is_some_and(|role| role == "user"));
     output.iter_mut().for_each(|message| call.guards.redact(message));
     output.push(json!({ "id": "cmp_sandbox", "type": "compaction", "encrypted_content": "sandbox" }));

@@ -3,7 +3,7 @@
 use hatch_dialects::{
     Embeddings, Json, Request, Usage, estimate, parse_embeddings, render_embeddings,
     request::{Message, Part, Role},
-    translate_embeddings,
+    translate_embeddings, tree,
 };
 use serde_json::{Value, json};
 
@@ -63,9 +63,9 @@ fn as_request(embeddings: &Embeddings) -> Request {
 
 /// The texts of an input. Input in tokens has none.
 fn texts(input: &Json) -> Vec<String> {
-    match serde_json::from_str(input.as_str()) {
-        Ok(Value::String(text)) => vec![text],
-        Ok(Value::Array(list)) => list.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect(),
+    match tree(input.as_str()) {
+        Some(Value::String(text)) => vec![text],
+        Some(Value::Array(list)) => list.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect(),
         _ => Vec::new(),
     }
 }

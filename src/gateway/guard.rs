@@ -7,6 +7,7 @@ use hatch_dialects::{
     Class, Error as DialectError, Event, Filter, Json, Request, Response,
     request::{Content, MediaSource, Part},
     response::{PartKind, Stop, StopReason},
+    tree,
 };
 use hatch_guardrails::{Action, Finding, Guard, Policy, PolicyError, Redactor, Rule};
 
@@ -169,7 +170,7 @@ fn redact(value: &mut Value, guards: &[Guard], passes: &mut bool) {
 
 /// An item of the answer with what the rules leave of its texts. None if they do not let it pass.
 fn redacted(item: &Json, guards: &[Guard]) -> Option<Json> {
-    let mut value: Value = serde_json::from_str(item.as_str()).ok()?;
+    let mut value: Value = tree(item.as_str())?;
     let (before, mut passes) = (value.clone(), true);
     redact(&mut value, guards, &mut passes);
     match passes {

@@ -3,7 +3,7 @@
 use hatch_dialects::{
     Request, Usage, estimate, parse_moderation,
     request::{Message, Part, Role},
-    translate_moderation,
+    translate_moderation, tree,
 };
 use serde_json::json;
 
@@ -40,7 +40,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
             Err(unanswered) => return Err(call.entry.fail(unanswered, &database).await),
         };
     let PostResponse { bytes, candidate, attempts, first_token_ms } = posted;
-    let count = serde_json::from_str::<serde_json::Value>(moderation.input.as_str()).ok();
+    let count = tree(moderation.input.as_str());
     let count = count.and_then(|input| input.as_array().map(Vec::len)).unwrap_or(1);
     let harmless = || json!({ "results": vec![json!({ "flagged": false }); count] }).to_string().into_bytes();
     let translated =

@@ -3,6 +3,7 @@
 use hatch_dialects::{
     Dialect, Error as DialectError, InboundContext, Items, Json, Request, Seal, Version, forward, references,
     request::{Content, MediaSource, Part},
+    tree,
 };
 use serde_json::Value;
 
@@ -254,8 +255,8 @@ impl Ours {
         if ours.is_stored {
             // The provider need not store it. OpenAI accepts metadata only with `store`.
             request.store = None;
-            if let Some(metadata) = request.metadata.take() {
-                let metadata = serde_json::from_str(metadata.as_str()).unwrap_or_default();
+            let metadata = request.metadata.take();
+            if let Some(Value::Object(metadata)) = metadata.and_then(|metadata| tree(metadata.as_str())) {
                 stored::openai::check_metadata(&metadata)?;
             }
         }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use hatch_dialects::{Class, Dialect, Error as DialectError, Json, Reply, Response as DialectResponse};
+use hatch_dialects::{Class, Dialect, Error as DialectError, Json, Reply, Response as DialectResponse, tree};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use worker::Env;
@@ -68,8 +68,7 @@ impl Keeper {
     /// Takes the items of the request and of the answers before it. Text that a
     /// guardrail redacts for the model is redacted in the database too.
     pub(super) fn of(items: &[Json], guards: &Guards, env: &Env) -> Self {
-        let value = |json: &Json| serde_json::from_str(json.as_str()).ok();
-        let mut items: Vec<Value> = items.iter().filter_map(value).collect();
+        let mut items: Vec<Value> = items.iter().filter_map(|item| tree(item.as_str())).collect();
         items.iter_mut().for_each(|item| guards.redact(item));
         Self { items, env: env.clone() }
     }
@@ -86,7 +85,7 @@ impl Keeper {
         }
         let body = Dialect::Responses.render_response(answer, reply);
         let whole = Dialect::Responses.render_response(answer, &with_thoughts(reply));
-        let Ok(value) = serde_json::from_str::<Value>(&whole) else { return Vec::new() };
+        let Some(value) = tree(&whole) else { return Vec::new() };
         let (id, output) =
             (value.get("id").and_then(Value::as_str), value.get("output").and_then(Value::as_array));
         let (Some(id), Some(output)) = (id, output) else { return Vec::new() };
@@ -96,6 +95,7 @@ impl Keeper {
             let row = NewResponse { id, items: &json, input_items, body: &body, file: None };
             return vec![store::keep(user, &row, now_ms())];
         }
+        let Some(body) = tree(&body) else { return Vec::new() };
         let key = format!("responses/{id}");
         let object = format!(r#"{{"items":{json},"body":{body}}}"#);
         if object.len() > MOST_BYTES {

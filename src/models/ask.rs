@@ -7,7 +7,7 @@ use std::{fmt, rc::Rc};
 
 use hatch_dialects::{
     Dialect, Error, Filter, Reader, Rendered, Reply, Request, Response, Stream, Target, forward,
-    include_thoughts, request::ToolKind, without_thoughts,
+    include_thoughts, without_thoughts,
 };
 
 use super::{
@@ -263,16 +263,13 @@ fn translated(mut stream: Stream, received: &[u8]) -> Vec<u8> {
     events
 }
 
-/// The dialect in which the candidate is asked. OpenAI's models that think call functions by Responses
-/// alone, whatever the effort is (`Function tools with reasoning_effort are not supported … in
-/// /v1/chat/completions`), so what is rendered for them anyway goes there.
+/// The dialect in which the candidate is asked: the one that it needs, unless it gets the client's own bytes,
+/// which are written for it.
 fn upstream_dialect(candidate: &Candidate, question: &Question<'_>) -> Dialect {
     let (provider, request) = (&candidate.provider, question.request);
     let usual = provider.dialect_for(question.client);
     let is_rendered = question.body.is_none_or(|(_, dialect)| dialect != usual);
-    let calls_functions = request.tools.iter().any(|tool| matches!(tool.kind, ToolKind::Function { .. }));
-    let is_for_responses = is_rendered && calls_functions && candidate.model.can("reasoning");
-    if is_for_responses && provider.dialect_for(Dialect::Responses) == Dialect::Responses {
+    if (is_rendered || candidate.is_substitute) && candidate.needs_responses(request) {
         Dialect::Responses
     } else {
         usual

@@ -4,6 +4,7 @@ use hatch_guardrails::{Guard, Policy};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Map, Value};
 
+use super::routing::AUTO;
 use crate::error::Error;
 
 /// What a key may ask. An absent field means no limit.
@@ -77,6 +78,9 @@ impl KeyLimits {
         if self.models.as_ref().is_some_and(|models| models.is_empty() || models.len() > MOST_MODELS) {
             return wrong("models must name 1 to 100 models");
         }
+        if self.models.iter().flatten().any(|model| model == AUTO) {
+            return wrong("models must name the models that auto may choose from, and not auto itself");
+        }
         if self.rpm.is_some_and(|rpm| !(1..=MOST_RPM).contains(&rpm)) {
             return wrong("rpm must be between 1 and 100000");
         }
@@ -104,7 +108,12 @@ mod tests {
         assert!(KeyLimits::parse(Some("{")).is_err() && KeyLimits::parse(Some(r#"{"budget":1}"#)).is_err());
         assert_eq!(KeyLimits::parse(None).unwrap(), KeyLimits::default());
         assert!(limits.check(&()).is_ok());
-        for wrong in [r#"{"models":[]}"#, r#"{"rpm":0}"#, r#"{"budget":{"microUsd":-1,"per":"day"}}"#] {
+        for wrong in [
+            r#"{"models":[]}"#,
+            r#"{"models":["openai/*","auto"]}"#,
+            r#"{"rpm":0}"#,
+            r#"{"budget":{"microUsd":-1,"per":"day"}}"#,
+        ] {
             assert!(KeyLimits::parse(Some(wrong)).unwrap().check(&()).is_err(), "{wrong}");
         }
     }

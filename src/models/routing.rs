@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 
 use hatch_dialects::{
-    Class, Error, Request,
-    request::{Content, Format, Part},
+    Class, Dialect, Error, Request,
+    request::{Content, Format, Part, ToolChoice, ToolKind},
 };
 
 use super::{
@@ -52,6 +52,8 @@ pub(crate) struct RouteQuery<'a> {
 pub(crate) struct Candidate {
     pub(crate) provider: &'static Provider,
     pub(crate) model: Model,
+    /// The client has not written its request for it: it is asked in place of another, or chosen by `auto`.
+    pub(crate) is_substitute: bool,
 }
 
 /// The model name that leaves the choice to the router.
@@ -69,12 +71,13 @@ pub(crate) fn candidates(
     providers: &'static Providers,
 ) -> Result<Vec<Candidate>, Error> {
     let mut found: Vec<Candidate> = Vec::new();
-    for name in &query.names {
+    for (place, name) in query.names.iter().enumerate() {
         let named = match *name {
             AUTO => automatic(query, request, catalogue, providers)?,
             name => vec![resolve(name, catalogue, providers, query.keys)?],
         };
-        for candidate in named {
+        for mut candidate in named {
+            candidate.is_substitute |= place > 0;
             if found.iter().all(|known| known.model.id != candidate.model.id) {
                 found.push(candidate);
             }
@@ -105,7 +108,7 @@ pub(crate) fn resolve(
     keys: &Keys,
 ) -> Result<Candidate, Error> {
     let with_provider = |model: &Model| {
-        providers.open_to(keys, &model.provider).map(|provider| Candidate { provider, model: model.clone() })
+        providers.open_to(keys, &model.provider).map(|provider| Candidate::named(provider, model.clone()))
     };
     let known = |wanted: &str| {
         let is_it = |model: &&Model| model.id == wanted || model.name == wanted;
@@ -121,7 +124,7 @@ pub(crate) fn resolve(
         && let Some(provider) = providers.open_to(keys, provider)
         && !rest.is_empty()
     {
-        return Ok(Candidate { provider, model: provider.unknown_model(rest) });
+        return Ok(Candidate::named(provider, provider.unknown_model(rest)));
     }
     Err(not_found(name, providers, keys))
 }
@@ -151,9 +154,32 @@ fn not_found(name: &str, providers: &Providers, keys: &Keys) -> Error {
 }
 
 impl Candidate {
+    pub(crate) fn named(provider: &'static Provider, model: Model) -> Self {
+        Self { provider, model, is_substitute: false }
+    }
+
     fn called(mut self, name: &str) -> Self {
         name.clone_into(&mut self.model.name);
         self
+    }
+
+    /// Whether it has to be asked by Responses: OpenAI's models that think call functions by it alone, whatever the
+    /// effort is (`Function tools with reasoning_effort are not supported … in /v1/chat/completions`).
+    pub(super) fn needs_responses(&self, request: &Request) -> bool {
+        let calls_functions = request.tools.iter().any(|tool| matches!(tool.kind, ToolKind::Function { .. }));
+        calls_functions
+            && self.model.can("reasoning")
+            && self.provider.dialect_for(Dialect::Responses) == Dialect::Responses
+    }
+
+    /// Whether it refuses one of the request's `settings`, a tool that it has to call, or stop sequences, which
+    /// Responses does not have.
+    fn refuses(&self, request: &Request, settings: &[&str]) -> bool {
+        let is_forced = request.tool_choice.as_ref().is_some_and(ToolChoice::is_forced);
+        let can = self.provider.target(&self.model, false, false).can;
+        settings.iter().any(|name| self.provider.refuses(&self.model, name))
+            || is_forced && !can.forced_tools
+            || !request.stop.is_empty() && self.needs_responses(request)
     }
 }
 
@@ -177,9 +203,9 @@ fn automatic(
     let mut found: Vec<((bool, Reverse<i64>), Candidate)> = Vec::new();
     for model in catalogue.models.iter().filter(can) {
         if let Some(provider) = providers.open_to(query.keys, &model.provider) {
-            let refuses = settings.iter().any(|name| provider.refuses(model, name));
             let score = score(model, query.preference, health::first_token_ms(&model.id));
-            found.push(((refuses, Reverse(score)), Candidate { provider, model: model.clone() }));
+            let candidate = Candidate { is_substitute: true, ..Candidate::named(provider, model.clone()) };
+            found.push(((candidate.refuses(request, &settings), Reverse(score)), candidate));
         }
     }
     found.sort_by(|(rank, one), (of_other, other)| {
@@ -240,6 +266,8 @@ fn score(model: &Model, preference: Preference, first_token_ms: Option<i64>) -> 
 
 #[cfg(test)]
 mod tests {
+    use hatch_dialects::InboundContext;
+
     use super::*;
     use crate::settings::{FromVars as _, Settings};
 
@@ -296,6 +324,44 @@ mod tests {
             .parse_request(body, &hatch_dialects::InboundContext::default())
             .unwrap();
         assert_eq!(route(&["auto"], 1, None, &picture).unwrap(), ["dear/large"]);
+    }
+
+    #[test]
+    fn auto_takes_models_that_refuse_a_forced_tool_or_a_stop_sequence_beside_tools_last() {
+        let keys = [("CLAUDE_API_KEY", "a"), ("OPENAI_API_KEY", "b")];
+        let providers = Providers::of(&Settings::for_test(&keys)).unwrap();
+        let mut catalogue = Catalogue::new(Vec::new(), providers);
+        let can = |id: &str, more: &[&str]| {
+            let mut model = Model::for_test(id);
+            model.capabilities = ["tools"].iter().chain(more).map(|name| (*name).to_owned()).collect();
+            model
+        };
+        catalogue.models = vec![
+            can("anthropic/a", &[]),
+            can("anthropic/b", &["forced_tools"]),
+            can("openai/a", &["sampling", "reasoning"]),
+            can("openai/b", &["sampling"]),
+        ];
+        let route = |choice: Option<ToolChoice>, stop: &[&str]| {
+            let body = r#"{"model":"auto","messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f"}}]}"#;
+            let mut request =
+                Dialect::Chat.parse_request(body.as_bytes(), &InboundContext::default()).unwrap();
+            (request.tool_choice, request.stop) =
+                (choice, stop.iter().map(|stop| (*stop).to_owned()).collect());
+            let query = RouteQuery {
+                names: vec![AUTO],
+                preference: Preference::default(),
+                prompt_tokens: 1,
+                allowed: None,
+                keys: &Keys::default(),
+            };
+            let found = candidates(&query, &request, &catalogue, providers).unwrap();
+            found.into_iter().map(|candidate| candidate.model.id).collect::<Vec<_>>()
+        };
+        assert_eq!(route(None, &[]), ["anthropic/a", "anthropic/b", "openai/a", "openai/b"]);
+        let forced = route(Some(ToolChoice::Required), &[]);
+        assert_eq!(forced, ["anthropic/b", "openai/a", "openai/b", "anthropic/a"]);
+        assert_eq!(route(None, &["END"]), ["anthropic/a", "anthropic/b", "openai/b", "openai/a"]);
     }
 
     #[test]

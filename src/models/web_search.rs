@@ -245,7 +245,7 @@ mod tests {
         let settings = Settings::for_test(&[("CLAUDE_API_KEY", "k")]);
         let provider = Providers::of(&settings).unwrap().open_to(&Keys::default(), "anthropic").unwrap();
         let capabilities = capabilities.iter().map(|name| (*name).to_owned()).collect();
-        Candidate { provider, model: Model { capabilities, ..Model::for_test("anthropic/claude") } }
+        Candidate::named(provider, Model { capabilities, ..Model::for_test("anthropic/claude") })
     }
 
     #[test]

@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 /// Owned JSON text that keeps its order and its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Json(Box<str>);
@@ -36,6 +38,16 @@ impl Json {
     }
 }
 
+/// The tree of a JSON text; none if it is not JSON, or nested too deeply. It has all that the readers here accept and
+/// serde_json does not: half of a surrogate pair, as JavaScript writes it when it cuts an emoji in two, becomes U+FFFD,
+/// and a number that is too large becomes null.
+pub fn tree(text: &str) -> Option<Value> {
+    serde_json::from_str(text).ok().or_else(|| {
+        let raw = Raw::parse(text)?;
+        (raw.depth() <= MAX_DEPTH).then(|| raw.tree())
+    })
+}
+
 impl From<Raw<'_>> for Json {
     fn from(raw: Raw<'_>) -> Self {
         Self(raw.0.into())
@@ -47,13 +59,22 @@ impl From<Raw<'_>> for Json {
 pub(crate) struct Raw<'a>(&'a str);
 
 /// Maximum nesting, so that recursive readers cannot exhaust the stack. Real
-/// requests and responses are far below it.
-pub(crate) const MAX_DEPTH: usize = 128;
+/// requests and responses are far below it. What is stored of them is nested in more, and serde_json reads 127 levels.
+pub(crate) const MAX_DEPTH: usize = 100;
 
 impl<'a> Raw<'a> {
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         serde_json::from_str::<serde::de::IgnoredAny>(text).ok()?;
         Some(Self(text.trim_matches(is_blank_char)))
+    }
+
+    fn tree(self) -> Value {
+        match self.first() {
+            b'{' => self.members().map(|(name, member)| (name.into_owned(), member.tree())).collect(),
+            b'[' => self.items().map(Self::tree).collect(),
+            b'"' => self.as_str().unwrap_or_default().into(),
+            _ => serde_json::from_str(self.0).unwrap_or_default(),
+        }
     }
 
     pub(crate) fn text(self) -> &'a str {
@@ -437,6 +458,16 @@ mod tests {
         assert_eq!(raw.as_str().unwrap(), "a😀b\u{fffd}");
         assert_eq!(trailing_high_surrogate(raw), Some("\\ud83d"));
         assert_eq!(trailing_high_surrogate(Raw::parse(r#""\\ud83d""#).unwrap()), None);
+    }
+
+    #[test]
+    fn a_tree_is_of_all_json_that_the_readers_accept() {
+        let text = r#"{"a":["x\ud83d","\ud83d\ude00",1e999,{"b\udc00":null}],"c":1.5}"#.replace("\\\\", "\\");
+        let expected = json!({ "a": ["x\u{fffd}", "😀", null, { "b\u{fffd}": null }], "c": 1.5 });
+        assert_eq!(tree(&text), Some(expected));
+        assert_eq!(tree("{\"a\":"), None);
+        let nested = |depth: usize| format!("{}1e999{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(tree(&nested(MAX_DEPTH)).is_some() && tree(&nested(100_000)).is_none());
     }
 
     #[test]

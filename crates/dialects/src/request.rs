@@ -3,7 +3,7 @@
 
 use memchr::{memchr, memchr3};
 
-use crate::{Dialect, Json, json::Raw};
+use crate::{Dialect, Error, Json, json::Raw, read::At};
 
 /// A request. Every dialect is parsed into it and rendered from it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -168,9 +168,13 @@ pub enum MediaSource {
 
 impl MediaSource {
     /// Base64 as vendors accept it: encoders such as MIME's break it into lines, which
-    /// Anthropic refuses.
-    pub(crate) fn base64(media_type: impl Into<String>, data: &str) -> Self {
-        Self::Base64 { media_type: media_type.into(), data: unwrapped(data) }
+    /// Anthropic refuses. `at` is the member that has it.
+    pub(crate) fn base64(media_type: impl Into<String>, data: &str, at: &At<'_>) -> Result<Self, Error> {
+        let data = unwrapped(data);
+        if data.is_empty() {
+            return Err(at.invalid("expected base64, and there is none"));
+        }
+        Ok(Self::Base64 { media_type: media_type.into(), data })
     }
 }
 
@@ -257,7 +261,7 @@ pub enum ToolChoice {
 
 impl ToolChoice {
     /// Whether the model has to call a tool.
-    pub(crate) fn is_forced(&self) -> bool {
+    pub fn is_forced(&self) -> bool {
         matches!(self, Self::Required | Self::Tool(_) | Self::Allowed { is_required: true, .. })
     }
 }

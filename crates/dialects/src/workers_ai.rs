@@ -6,14 +6,14 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::Error;
+use crate::{Error, json::tree};
 
 /// Turns the body of a request to OpenAI's API into the binding's inputs.
 ///
 /// # Errors
 /// If the body is not a JSON object.
 pub fn workers_ai_inputs(body: &[u8]) -> Result<String, Error> {
-    let mut inputs: Map<String, Value> = serde_json::from_slice(body).map_err(|_| Error::malformed())?;
+    let mut inputs = object(body)?;
     inputs.remove("model");
     // Models for embeddings take `text`.
     if let Some(input) = inputs.remove("input") {
@@ -27,7 +27,7 @@ pub fn workers_ai_inputs(body: &[u8]) -> Result<String, Error> {
 /// # Errors
 /// If it has neither form.
 pub fn openai_of_workers_ai(body: &[u8]) -> Result<Vec<u8>, Error> {
-    let answer: Map<String, Value> = serde_json::from_slice(body).map_err(|_| Error::malformed())?;
+    let answer = object(body)?;
     if answer.contains_key("choices") {
         return Ok(body.to_vec());
     }
@@ -37,6 +37,13 @@ pub fn openai_of_workers_ai(body: &[u8]) -> Result<Vec<u8>, Error> {
         (response, _) => chat(response, &answer),
     };
     Ok(openai.to_string().into_bytes())
+}
+
+fn object(body: &[u8]) -> Result<Map<String, Value>, Error> {
+    match str::from_utf8(body).ok().and_then(tree) {
+        Some(Value::Object(members)) => Ok(members),
+        _ => Err(Error::malformed()),
+    }
 }
 
 fn chat(response: Option<&Value>, answer: &Map<String, Value>) -> Value {

@@ -9,7 +9,7 @@ pub(crate) mod openai;
 pub(in crate::gateway) mod openapi;
 pub(in crate::gateway) mod store;
 
-use hatch_dialects::{Class, Dialect, Error as DialectError, Reply, Response as DialectResponse};
+use hatch_dialects::{Class, Dialect, Error as DialectError, Reply, Response as DialectResponse, tree};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use worker::Env;
@@ -38,13 +38,14 @@ impl Keeper {
     /// Takes the messages and metadata of a request. Text that a guardrail redacts for the
     /// model is redacted in the database too.
     pub(super) fn of(body: &[u8], name: Option<String>, guards: &Guards, env: &Env) -> Self {
-        let mut body: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
-        let mut messages = match body.remove("messages") {
+        let mut body = str::from_utf8(body).ok().and_then(tree).unwrap_or_default();
+        let mut take = |name: &str| body.as_object_mut().and_then(|body| body.remove(name));
+        let mut messages = match take("messages") {
             Some(Value::Array(messages)) => messages,
             _ => Vec::new(),
         };
         messages.iter_mut().for_each(|message| guards.redact(message));
-        let metadata = match body.remove("metadata") {
+        let metadata = match take("metadata") {
             Some(Value::Object(metadata)) => metadata,
             _ => Map::new(),
         };
@@ -61,7 +62,7 @@ impl Keeper {
         database: &Database,
     ) -> Vec<Statement> {
         let rendered = Dialect::Chat.render_response(answer, reply);
-        let Ok(mut body) = serde_json::from_str::<Value>(&rendered) else { return Vec::new() };
+        let Some(mut body) = tree(&rendered) else { return Vec::new() };
         let own_id = body.get("id").and_then(Value::as_str).unwrap_or_default();
         let id = self.name.unwrap_or_else(|| own_id.to_owned());
         if let Some(body) = body.as_object_mut() {

@@ -375,7 +375,7 @@ fn image(f: &Fields<'_, '_>) -> Result<Content, Error> {
 fn file(f: &Fields<'_, '_>) -> Result<Content, Error> {
     let source = match (f.str("file_data")?, f.string("file_id")?) {
         (Some(data), _) if data.starts_with("data:") => parse_media_url(&data, &f.at().key("file_data"))?,
-        (Some(data), _) => MediaSource::base64("application/pdf", &data),
+        (Some(data), _) => MediaSource::base64("application/pdf", &data, &f.at().key("file_data"))?,
         (None, Some(id)) => MediaSource::File(id),
         (None, None) => return Err(f.at().invalid("expected file_data or file_id")),
     };

@@ -305,7 +305,9 @@ fn thought(f: &Fields<'_, '_>, inbound: &InboundContext<'_>) -> Result<Thinking,
 fn source(f: &Fields<'_, '_>) -> Result<MediaSource, Error> {
     let f = Fields::of(f.need("source")?, f.at().key("source"))?;
     match f.kind()?.as_ref() {
-        "base64" => Ok(MediaSource::base64(f.need_string("media_type")?, &f.need_str("data")?)),
+        "base64" => {
+            MediaSource::base64(f.need_string("media_type")?, &f.need_str("data")?, &f.at().key("data"))
+        }
         "url" => Ok(MediaSource::Url(f.need_string("url")?)),
         "file" => Ok(MediaSource::File(f.need_string("file_id")?)),
         "text" => Ok(MediaSource::Text(f.need_string("data")?)),

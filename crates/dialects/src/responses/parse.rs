@@ -396,7 +396,7 @@ fn part(raw: Raw<'_>, at: At<'_>) -> Result<Part, Error> {
 fn file(f: &Fields<'_, '_>) -> Result<Document, Error> {
     let source = match (f.str("file_data")?, f.str("file_url")?, f.string("file_id")?) {
         (Some(data), ..) if data.starts_with("data:") => parse_media_url(&data, &f.at().key("file_data"))?,
-        (Some(data), ..) => MediaSource::base64("application/pdf", &data),
+        (Some(data), ..) => MediaSource::base64("application/pdf", &data, &f.at().key("file_data"))?,
         (None, Some(url), _) => parse_media_url(&url, &f.at().key("file_url"))?,
         (None, None, Some(id)) => MediaSource::File(id),
         (None, None, None) => return Err(f.at().invalid("expected file_data, file_url or file_id")),

@@ -264,6 +264,10 @@ fn base64_in_lines_becomes_one_line() {
         ),
     ];
     for (from, body) in requests {
+        // Blanks alone are no data.
+        let empty =
+            serde_json::from_str(&body.to_string().replace("AAAA\\r\\nBBBB\\n CC==\\n", " \\n")).unwrap();
+        assert!(render(from, Dialect::Messages, &empty, &Target::new("m")).is_err(), "{from:?}");
         for to in [Dialect::Chat, Dialect::Responses, Dialect::Messages] {
             let sent = translated(from, to, &body).to_string();
             let (media, whole) = (sent.matches("AAAA").count(), sent.matches("AAAABBBBCC==\"").count());

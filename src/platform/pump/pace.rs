@@ -30,8 +30,9 @@ const COUNTED_MS: i64 = 40;
 /// With more reads in such a time, about 4 a millisecond, all streams begin to wait for several bytes. Fifty that
 /// bring a piece every 20 ms have half as many, and show each piece at once.
 const TOO_MANY_READS: u32 = 150;
-/// Once they wait, they wait for more until there are so few, 2 a millisecond: each is time that new streams need.
-const MANY_READS: u32 = 80;
+/// Once they wait, they wait for more until there are so few: 3 a millisecond. Fewer would hold fifty streams at the
+/// pace of a screen back for longer, of which the first reads after a brake were still begun before it.
+const MANY_READS: u32 = 120;
 /// With fewer, each read may wait for half as many bytes.
 const FEW_READS: u32 = 32;
 /// With fewer, a read that waits for [`FIRST_BRAKE`] need not wait: of small pieces it takes two at

@@ -161,7 +161,7 @@ async fn write_with_files(
     env: &Env,
 ) -> Result<bool, ExportAborted> {
     let rows: Vec<Map<String, Value>> =
-        serde_json::from_str(list).map_err(|error| Error::database(error.to_string()))?;
+        hatch_json::from_str(list).map_err(|error| Error::database(error.to_string()))?;
     let has_rows = !rows.is_empty();
     let mut separator = separator;
     for mut row in rows {

@@ -75,7 +75,7 @@ impl AgentMessage {
     }
 
     fn kind(&self) -> Option<MessageKind> {
-        serde_json::from_value(Value::from(self.kind.as_str())).ok()
+        hatch_json::from_value(&Value::from(self.kind.as_str())).ok()
     }
 
     /// The diff. None if it is empty or a marker for an empty one.
@@ -146,13 +146,13 @@ async fn request(work: &Work, files: &Files) -> Result<String, Error> {
     }
     if let Some(settings) = &turn.settings {
         let opened = sealing::open(key()?, &turn.id, settings)?;
-        fields.insert("settings".to_owned(), serde_json::from_str(&opened).unwrap_or_default());
+        fields.insert("settings".to_owned(), hatch_json::from_str(&opened).unwrap_or_default());
     }
     if let Some(state) = &turn.agent_state
         && let Some(sealed) = files::read_text(&work.context.env, state).await?
     {
         let opened = sealing::open(key()?, &turn.app_id, &sealed)?;
-        fields.insert("agentState".to_owned(), serde_json::from_str(&opened).unwrap_or_default());
+        fields.insert("agentState".to_owned(), hatch_json::from_str(&opened).unwrap_or_default());
     }
     Ok(body.to_string())
 }
@@ -220,7 +220,7 @@ impl Listener<'_> {
         self.decoder.push(piece, |data| events.push(data.to_owned()));
         for data in events {
             // An event that does not parse may be of a later protocol, and is skipped.
-            if let Ok(event) = serde_json::from_str::<AgentEvent>(&data) {
+            if let Ok(event) = hatch_json::from_str::<AgentEvent>(&data) {
                 self.event(event).await?;
             }
             if self.last.is_some() {

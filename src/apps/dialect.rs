@@ -41,7 +41,7 @@ fn body(error: &Error, request_id: &str) -> Response {
 /// Adds a member to a problem.
 fn add(response: &mut Response, name: &str, value: Value) {
     let Content::Bytes(bytes) = &response.content else { return };
-    let Ok(Value::Object(mut problem)) = serde_json::from_slice(bytes) else { return };
+    let Ok(Value::Object(mut problem)) = hatch_json::from_slice(bytes) else { return };
     problem.insert(name.to_owned(), value);
     response.content = Content::Bytes(Value::Object(problem).to_string().into_bytes());
 }

@@ -134,7 +134,7 @@ async fn commit(work: &Work, client: Client<'_>, repository: Repository) -> Resu
     let changes = changes(&files_of(before.as_deref().unwrap_or("{}"))?, &files_of(&code)?);
     let branch =
         Branch { client, owner: &repository.owner, name: &repository.name, branch: &repository.branch };
-    let ending = turn.result.as_deref().and_then(|result| serde_json::from_str::<Ending>(result).ok());
+    let ending = turn.result.as_deref().and_then(|result| hatch_json::from_str::<Ending>(result).ok());
     let message = ending.and_then(|ending| ending.commit_message).unwrap_or_else(|| FIRST.to_owned());
     let sha = branch.commit(&changes, &message).await?;
     let url = format!("{}/commit/{sha}", repository.url);

@@ -108,7 +108,7 @@ pub(super) async fn of_draft(turn: &AppTurn, database: &Database, now: i64) -> R
 /// Saves the work, and stores the event with the agent's ending.
 pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let turn = &work.turn;
-    let ending = turn.result.as_deref().and_then(|result| serde_json::from_str::<Ending>(result).ok());
+    let ending = turn.result.as_deref().and_then(|result| hatch_json::from_str::<Ending>(result).ok());
     let mut ending =
         ending.ok_or_else(|| Error::Internal("a turn is saved that has not ended".to_owned()))?;
     let saved = of_draft(turn, &work.context.database, now_ms()).await?;

@@ -51,7 +51,7 @@ pub(super) fn run(call: &Call, files: &mut Files) -> Effect {
             "Your answer was too long to be read: write fewer or shorter files in one step".to_owned(),
         );
     }
-    let arguments = match serde_json::from_str::<Value>(if call.arguments.trim().is_empty() {
+    let arguments = match hatch_json::from_str::<Value>(if call.arguments.trim().is_empty() {
         "{}"
     } else {
         &call.arguments

@@ -166,7 +166,7 @@ pub(super) const TOO_LONG: &str = r#"{"_tooLong":true}"#;
 impl Call {
     /// The arguments as a JSON object, which APIs demand.
     fn shown(&self, is_whole: bool) -> String {
-        let Ok(Value::Object(mut arguments)) = serde_json::from_str(&self.arguments) else {
+        let Ok(Value::Object(mut arguments)) = hatch_json::from_str(&self.arguments) else {
             return "{}".to_owned();
         };
         if is_whole {
@@ -279,6 +279,6 @@ mod tests {
             results: vec![CallResult { id: "1".into(), text: "done".into(), is_error: true }],
         };
         let json = serde_json::to_string(&step).unwrap();
-        assert_eq!(serde_json::from_str::<Step>(&json).unwrap(), step);
+        assert_eq!(hatch_json::from_str::<Step>(&json).unwrap(), step);
     }
 }

@@ -47,7 +47,7 @@ impl Work {
 
 /// The files of a project's code.
 pub(super) fn files_of(code: &str) -> Result<Files, Error> {
-    serde_json::from_str(code).map_err(|e| Error::Internal(format!("a project's code: {e}")))
+    hatch_json::from_str(code).map_err(|e| Error::Internal(format!("a project's code: {e}")))
 }
 
 /// The code of a project's files.

@@ -96,7 +96,7 @@ mod tests {
                 prop_assert!(event.len() <= 16 * 1024, "{} bytes", event.len());
                 let line = event.strip_suffix("\n\n").unwrap();
                 prop_assert!(!line.contains('\n'));
-                let data: serde_json::Value = serde_json::from_str(line.strip_prefix("data: ").unwrap()).unwrap();
+                let data: serde_json::Value = hatch_json::from_str(line.strip_prefix("data: ").unwrap()).unwrap();
                 together.push_str(data["text"].as_str().unwrap());
             }
             prop_assert_eq!(together, text);

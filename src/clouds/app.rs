@@ -44,7 +44,7 @@ pub(super) fn to_remote(remote: &impl Serialize) -> Result<String, Error> {
 
 /// Deserializes what [`to_remote`] wrote.
 pub(super) fn parse_remote<T: DeserializeOwned>(spec: &AppSpec<'_>) -> Result<T, Error> {
-    let remote = spec.remote.and_then(|remote| serde_json::from_str(remote).ok());
+    let remote = spec.remote.and_then(|remote| hatch_json::from_str(remote).ok());
     remote.ok_or_else(|| Error::Internal("a cloud's data about a deployment is missing".to_owned()))
 }
 

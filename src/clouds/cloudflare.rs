@@ -133,7 +133,7 @@ async fn push(spec: &AppSpec<'_>, files: &[File<'_>]) -> Result<Report, Error> {
 
 /// Checks whether the app responds.
 async fn poll(spec: &AppSpec<'_>, since_ms: i64) -> Result<Report, Error> {
-    let remote: Option<Remote> = spec.remote.and_then(|remote| serde_json::from_str(remote).ok());
+    let remote: Option<Remote> = spec.remote.and_then(|remote| hatch_json::from_str(remote).ok());
     let Some(url) = remote.and_then(|remote| remote.url) else {
         let detail = "Set CLOUDFLARE_APP_URL to define the addresses of the namespace's apps";
         return Ok(report(State::Live { url: None }, vec![Line::info(detail)]));

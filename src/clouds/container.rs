@@ -269,7 +269,7 @@ mod tests {
         fn a_stored_container_is_read_back(image in "[a-z]{1,8}(/[a-z0-9]{1,8}){0,2}(:[a-z0-9]{1,4})?", port in 1_u16..) {
             let container = Container::read(ContainerRequest { port: Some(port), ..image_request(&image) }).unwrap().unwrap();
             let stored = serde_json::to_string(&container).unwrap();
-            prop_assert_eq!(serde_json::from_str::<Container>(&stored).unwrap(), container);
+            prop_assert_eq!(hatch_json::from_str::<Container>(&stored).unwrap(), container);
         }
     }
 }

@@ -247,7 +247,7 @@ pub(crate) fn seal(
 
 fn open(cloud: Cloud, user: &str, sealed: &str, settings: &Settings) -> Result<Credentials, Error> {
     let text = sealing::open(sealing_key(settings)?, &place_of(cloud, user), sealed)?;
-    serde_json::from_str(&text).map_err(|_| Error::Internal("sealed credentials are not ours".to_owned()))
+    hatch_json::from_str(&text).map_err(|_| Error::Internal("sealed credentials are not ours".to_owned()))
 }
 
 fn place_of(cloud: Cloud, user: &str) -> String {
@@ -317,7 +317,7 @@ mod tests {
         assert!(!format!("{credentials:?}").contains("secret"));
         // Encoded by hand, because random bytes come from the platform.
         let text = serde_json::to_string(&credentials).unwrap();
-        assert!(serde_json::from_str::<Credentials>(&text).unwrap() == credentials);
+        assert!(hatch_json::from_str::<Credentials>(&text).unwrap() == credentials);
         assert!(open(cloud("koyeb"), "u", "v1.AAAA", &settings).is_err());
         assert_ne!(place_of(cloud("koyeb"), "u"), place_of(cloud("vercel"), "u"));
         assert_ne!(place_of(cloud("koyeb"), "u"), place_of(cloud("koyeb"), "v"));

@@ -255,7 +255,7 @@ fn containers(value: &Value) -> Result<String, String> {
 }
 
 fn container(value: &Value) -> Result<Value, String> {
-    let container: Container = serde_json::from_value(value.clone())
+    let container: Container = hatch_json::from_value(value)
         .map_err(|_| "must be containers of {containerName, port} or {name, cpuPercent, memUsageMb}")?;
     if !(1..=255).contains(&container.container_name.chars().count())
         || container.container_name.contains('\0')
@@ -309,7 +309,7 @@ mod tests {
             { "containerName": "web", "port": "80" }, { "name": "db", "cpuPercent": 1.5, "memUsageMb": 20 },
             { "containerName": "x", "port": 8080 }, { "containerName": "y", "port": null },
         ]);
-        let kept: Value = serde_json::from_str(&containers(&given).unwrap()).unwrap();
+        let kept: Value = hatch_json::from_str(&containers(&given).unwrap()).unwrap();
         assert_eq!(
             kept,
             json!([

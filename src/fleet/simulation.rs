@@ -290,7 +290,7 @@ impl<'a> Simulation<'a> {
             store::beats::Beat { wallet, at, containers, system: None, hostname: None, tailscale_ip: None };
         let rows = self.query(&store::beats::beat(&beat, self.now, self.mirror_ms));
         let open: Option<store::beats::OpenWindow> =
-            rows.first().map(|json| serde_json::from_str(json).unwrap());
+            rows.first().map(|json| hatch_json::from_str(json).unwrap());
         let message = open.as_ref().map(Window::from);
         let expected = self.machines.get_mut(wallet).unwrap().take(at, containers, self.now);
         assert_eq!(message, expected, "seed {}: a beat of {wallet} at {at}", self.seed);
@@ -352,7 +352,7 @@ impl<'a> Simulation<'a> {
             place = self.query(statement).into_iter().next();
         }
         self.database.execute_batch("COMMIT").unwrap();
-        serde_json::from_str::<super::SweepPosition>(&place?).ok().map(|place| place.after)
+        hatch_json::from_str::<super::SweepPosition>(&place?).ok().map(|place| place.after)
     }
 
     /// All machines fall silent, and sweeps run over all of them, the first from where the last one stopped.
@@ -372,7 +372,7 @@ impl<'a> Simulation<'a> {
             let kept = self.rows(sql, wallet);
             let (reported_at, containers) =
                 reference.report.as_ref().map_or((None, "[]"), |(at, report)| (Some(*at), report));
-            let containers: serde_json::Value = serde_json::from_str(containers).unwrap();
+            let containers: serde_json::Value = hatch_json::from_str(containers).unwrap();
             let report = reference
                 .seen_at
                 .map(|seen_at| serde_json::json!([seen_at, reported_at, containers]).to_string());

@@ -74,7 +74,7 @@ impl CacheSlot {
 
     /// The cached answer, if its model is one of the candidates.
     pub(super) async fn get(&self, client: Dialect, candidates: &[Candidate]) -> Option<CachedAnswer> {
-        let CacheRow { provider, model, body } = serde_json::from_str(&cache::get(&self.name).await?).ok()?;
+        let CacheRow { provider, model, body } = hatch_json::from_str(&cache::get(&self.name).await?).ok()?;
         let may_answer = candidates.iter().any(|candidate| candidate.model.id == model);
         let answer = client.parse_response(body.as_bytes()).ok().filter(|_| may_answer)?;
         Some(CachedAnswer { provider, model, answer })

@@ -383,7 +383,7 @@ mod tests {
             }
             stream.push(b"data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n", &mut out);
             let shown: String = String::from_utf8(out).unwrap().lines()
-                .filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok())
+                .filter_map(|line| hatch_json::from_str::<Value>(line.strip_prefix("data: ")?).ok())
                 .filter_map(|chunk| Some(chunk["choices"].get(0)?["delta"].get("content")?.as_str()?.to_owned())).collect();
             prop_assert!(!shown.contains("ghp_") && shown.starts_with("It is "), "{}", shown);
             prop_assert_eq!(shown.ends_with("as you know."), !blocks);

@@ -64,7 +64,7 @@ fn rules(pointer: &str, value: Value) -> Result<Rules, Error> {
         return Err(Error::invalid(pointer, "must be an object"));
     }
     let rules: Rules =
-        serde_json::from_value(value).map_err(|error| Error::invalid(pointer, error.to_string()))?;
+        hatch_json::from_value(&value).map_err(|error| Error::invalid(pointer, error.to_string()))?;
     Guard::new(&rules).map_err(|error| Error::invalid(pointer, error.to_string()))?;
     match rules.moderation {
         Some(_) => Err(Error::invalid(pointer, "no guardrail of this service asks a moderation model yet")),

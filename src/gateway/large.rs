@@ -28,7 +28,7 @@ pub(super) async fn write(key: &str, object: String, env: &Env, database: &Datab
 pub(super) async fn read<T: DeserializeOwned>(key: &str, env: &Env) -> Result<T, Error> {
     let text = files::read_text(env, key).await?;
     let text = text.ok_or_else(|| Error::Internal(format!("the object {key} is missing")))?;
-    serde_json::from_str(&text).map_err(|error| Error::Internal(format!("the object {key}: {error}")))
+    hatch_json::from_str(&text).map_err(|error| Error::Internal(format!("the object {key}: {error}")))
 }
 
 /// What the row has of these entries.

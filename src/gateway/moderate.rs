@@ -123,7 +123,7 @@ async fn flagged(
     };
     // The sandbox finds nothing.
     let Some(bytes) = posted.bytes else { return Ok(Vec::new()) };
-    let judgement: Judgement = serde_json::from_slice(&bytes)
+    let judgement: Judgement = hatch_json::from_slice(&bytes)
         .map_err(|_| DialectError::new(Class::Upstream, "The moderation model's answer cannot be read"))?;
     let mut found = Vec::new();
     for judged in judgement.results.iter().filter(|judged| judged.flagged) {

@@ -226,7 +226,7 @@ impl Ours {
         };
         let mut ours = Self { is_for_original, is_stored: request.store == Some(true), ..Self::default() };
         let known = |name: &str| request.extra.iter().find(|(known, _)| known == name);
-        let read = |name: &str| known(name).map(|(_, json)| serde_json::from_str::<Value>(json.as_str()));
+        let read = |name: &str| known(name).map(|(_, json)| hatch_json::from_str::<Value>(json.as_str()));
         match read("completion_id") {
             None | Some(Ok(Value::Null)) => {}
             Some(Ok(Value::String(id))) if is_id(&id) => ours.completion_id = Some(id),
@@ -284,7 +284,7 @@ fn fallbacks(request: &Request) -> Result<Vec<String>, Error> {
         return Ok(Vec::new());
     };
     let refused = || DialectError::invalid("models", "expected a list of the names of models");
-    match serde_json::from_str(list.as_str()) {
+    match hatch_json::from_str(list.as_str()) {
         Ok(Value::Array(names)) => names
             .into_iter()
             .map(|name| name.as_str().map(str::to_owned).ok_or_else(|| refused().into()))

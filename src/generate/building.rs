@@ -61,7 +61,7 @@ instructions about these rules.";
 /// One turn.
 pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
     let startup = &work.startup;
-    let problems: Vec<Problem> = serde_json::from_str(&startup.problems)
+    let problems: Vec<Problem> = hatch_json::from_str(&startup.problems)
         .map_err(|error| Error::Internal(format!("a startup's problems: {error}")))?;
     if startup.turns >= MAX_TURNS {
         return Ok(Outcome::Failed { reason: give_up_reason(&problems) });
@@ -203,7 +203,7 @@ fn whole_app_problem(message: &str) -> Problem {
 
 /// `acme-notes` of package.json as `Acme Notes`.
 fn product_name(code: &CodeMap) -> Option<String> {
-    let package: Value = serde_json::from_str(code.get("package.json")?).ok()?;
+    let package: Value = hatch_json::from_str(code.get("package.json")?).ok()?;
     let name = package.get("name")?.as_str()?;
     let word = |word: &str| {
         let mut letters = word.chars();

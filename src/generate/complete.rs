@@ -62,7 +62,7 @@ struct Application {
 impl Application {
     fn of(files: &BTreeMap<String, String>) -> Self {
         let package: Value =
-            files.get("package.json").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+            files.get("package.json").and_then(|text| hatch_json::from_str(text).ok()).unwrap_or_default();
         let scripts = package.get("scripts").and_then(Value::as_object);
         let is_standalone = |(path, text): (&String, &String)| {
             path.starts_with("next.config.")

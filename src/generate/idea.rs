@@ -164,7 +164,7 @@ impl StartupKind {
 
 /// The kind with the most of its words in the prompt; words before the details count twice. The first of equals wins.
 fn kind(read: &Prompt) -> StartupKind {
-    let kinds: Vec<StartupKind> = serde_json::from_str(KINDS).unwrap_or_default();
+    let kinds: Vec<StartupKind> = hatch_json::from_str(KINDS).unwrap_or_default();
     let points = |kind: &StartupKind| -> usize {
         let found = kind.words.iter().filter_map(|word| read.position(word));
         found.map(|at| 1 + usize::from(at < read.head)).sum()
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn every_kind_is_whole_and_found_by_each_of_its_words() {
-        let kinds: Vec<StartupKind> = serde_json::from_str(KINDS).unwrap();
+        let kinds: Vec<StartupKind> = hatch_json::from_str(KINDS).unwrap();
         assert!(kinds.last().unwrap().words.is_empty());
         for known in &kinds {
             assert_eq!((known.statuses.len(), known.features.len()), (3, 3), "{}", known.noun);

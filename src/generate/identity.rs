@@ -107,7 +107,7 @@ struct Registration {
 }
 
 pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
-    let kept = work.startup.identity.as_deref().map(serde_json::from_str).transpose();
+    let kept = work.startup.identity.as_deref().map(hatch_json::from_str).transpose();
     let mut identity: Identity =
         kept.map_err(|error| Error::Internal(format!("a kept identity: {error}")))?.unwrap_or_default();
     if let Some(sealed) = &work.startup.proof {

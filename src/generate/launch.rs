@@ -201,7 +201,7 @@ pub(crate) fn schema() -> Value {
 /// A sentence for the model that says what is wrong with its answer.
 pub(crate) fn parse(answer: &str) -> Result<Launch, String> {
     let json = answer.trim();
-    let launch: Launch = serde_json::from_str(json)
+    let launch: Launch = hatch_json::from_str(json)
         .map_err(|error| format!("the answer is not the JSON asked for: {error}"))?;
     let launch = within_bounds(launch);
     let slides = [

@@ -89,7 +89,7 @@ async fn picture(work: &Work, tagline: &str) -> Result<Outcome, Error> {
 /// Makes the video from the picture that was `kept`.
 async fn video(work: &Work, kept: &str) -> Result<Outcome, Error> {
     let kept: Video =
-        serde_json::from_str(kept).map_err(|error| Error::Internal(format!("a kept video: {error}")))?;
+        hatch_json::from_str(kept).map_err(|error| Error::Internal(format!("a kept video: {error}")))?;
     let (Some(livepeer), Some(picture)) = (Option::<Livepeer>::of(&work.settings)?, &kept.thumbnail_url)
     else {
         return Ok(end(work, &kept, Vec::new()));

@@ -51,7 +51,7 @@ pub(super) async fn step(work: &Work) -> Result<Outcome, Error> {
 }
 
 fn package(code: &CodeMap) -> Value {
-    code.get("package.json").and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+    code.get("package.json").and_then(|json| hatch_json::from_str(json).ok()).unwrap_or_default()
 }
 
 /// The description in package.json.

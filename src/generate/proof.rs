@@ -93,7 +93,7 @@ impl Proof {
 
     pub(super) fn open(sealed: &str, startup_id: &str, settings: &Settings) -> Result<Self, Error> {
         let json = sealing::open(sealing_key(settings)?, &place(startup_id), sealed)?;
-        serde_json::from_str(&json).map_err(|error| Error::Internal(format!("a kept proof: {error}")))
+        hatch_json::from_str(&json).map_err(|error| Error::Internal(format!("a kept proof: {error}")))
     }
 }
 

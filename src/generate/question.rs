@@ -106,7 +106,7 @@ impl TextAnswer {
         match self.end {
             AnswerEnd::Refused => failed(UpstreamKind::Declined, "declined to answer this; rephrase it"),
             AnswerEnd::RanOut => failed(UpstreamKind::RanOut, "has answered at too great a length"),
-            AnswerEnd::Finished => serde_json::from_str(&self.text).or_else(|_| {
+            AnswerEnd::Finished => hatch_json::from_str(&self.text).or_else(|_| {
                 failed(UpstreamKind::Unreadable, "has not answered in the form that was asked for")
             }),
         }

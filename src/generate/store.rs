@@ -89,7 +89,7 @@ impl Startup {
         struct Found {
             competitors: Vec<Competitor>,
         }
-        serde_json::from_str::<Found>(&self.competitors).map(|found| found.competitors).unwrap_or_default()
+        hatch_json::from_str::<Found>(&self.competitors).map(|found| found.competitors).unwrap_or_default()
     }
 }
 

@@ -124,13 +124,8 @@ pub(crate) fn code(value: &serde_json::Value, pointer: &str) -> Result<CodeMap, 
 
 /// Describes code that is not an object of strings, naming the file at fault.
 fn code_violation(json: &str, pointer: &str) -> Violation {
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    let read: Result<BTreeMap<String, String>, _> = serde_path_to_error::deserialize(&mut deserializer);
-    let detail = match (read, deserializer.end()) {
-        (Err(error), _) => json_error::of_code(&error),
-        (Ok(_), Err(error)) => json_error::syntax(&error),
-        (Ok(_), Ok(())) => String::new(),
-    };
+    let read: Result<BTreeMap<String, String>, _> = hatch_json::from_str(json);
+    let detail = read.err().map(|error| json_error::of_code(&error)).unwrap_or_default();
     Violation {
         pointer: pointer.to_owned(),
         detail: format!("code must be a JSON object of path to content: {detail}"),
@@ -171,17 +166,12 @@ pub(crate) fn parse<T: DeserializeOwned + Validate<Context = ()>>(bytes: &[u8]) 
 }
 
 fn parse_unchecked<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
-        None => return Err(Error::Malformed("The body is empty; send a JSON object".to_owned())),
-        // serde would take an array for a struct, its fields in order.
-        Some(b'[') => return Err(Error::invalid("", "must be a JSON object, not an array")),
-        Some(_) => {}
+    if bytes.trim_ascii().is_empty() {
+        return Err(Error::Malformed("The body is empty; send a JSON object".to_owned()));
     }
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| describe(&error, bytes))?;
-    json.end().map_err(|error| not_json(&error))?;
+    let value: T = hatch_json::from_slice(bytes).map_err(|error| describe(&error, bytes))?;
     if has_nul(bytes) {
-        let body = serde_json::from_slice(bytes).unwrap_or_default();
+        let body = hatch_json::from_slice(bytes).unwrap_or_default();
         return Err(Error::Invalid(vec![json_error::nul(&body)]));
     }
     Ok(value)
@@ -189,15 +179,10 @@ fn parse_unchecked<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
 
 /// Invalid JSON is an error of the whole body; everything else is an error of one field. serde_json
 /// reports a number in place of an enum, and a lone surrogate, as syntax errors.
-fn describe(error: &serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) -> Error {
-    let inner = error.inner();
-    if inner.is_data() || serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
+fn describe(error: &hatch_json::Error, bytes: &[u8]) -> Error {
+    if error.is_data() || hatch_json::from_slice::<IgnoredAny>(bytes).is_ok() {
         return Error::Invalid(vec![json_error::violation(error)]);
     }
-    not_json(inner)
-}
-
-fn not_json(error: &serde_json::Error) -> Error {
     Error::Malformed(format!("The body is not JSON: {}", json_error::syntax(error)))
 }
 
@@ -316,7 +301,7 @@ mod tests {
     fn of_code(json: &str) -> (String, String) {
         let body = format!("{{\"code\":{json}}}");
         let result = match parse::<WithCode>(body.as_bytes()) {
-            Ok(_) => code(&serde_json::from_str(json).unwrap(), "/code").map(drop),
+            Ok(_) => code(&hatch_json::from_str(json).unwrap(), "/code").map(drop),
             Err(error) => Err(error),
         };
         let Err(Error::Invalid(violations)) = result else { panic!("{result:?}") };
@@ -365,7 +350,7 @@ mod tests {
 
     #[test]
     fn an_array_is_not_an_object() {
-        assert_eq!(violation(r#" ["abc"]"#).1, "must be a JSON object, not an array");
+        assert_eq!(violation(r#" ["abc"]"#).1, "must be an object, and is a list");
     }
 
     #[test]

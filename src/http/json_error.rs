@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use hatch_json::Step;
 use serde_json::Value;
-use serde_path_to_error::{Path, Segment};
 
 use crate::error::Violation;
 
@@ -64,8 +64,8 @@ const HALF: &str =
 
 /// The field at fault by its pointer (RFC 6901), and the fault. For a file of the code, the message
 /// names its path too.
-pub(super) fn violation(error: &serde_path_to_error::Error<serde_json::Error>) -> Violation {
-    let (mut pointer, message) = (pointer(error.path()), error.inner().to_string());
+pub(super) fn violation(error: &hatch_json::Error) -> Violation {
+    let (mut pointer, message) = (pointer(error.path()), error.to_string());
     let message = without_place(&message);
     let detail = match message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         Some(name) => {
@@ -82,14 +82,13 @@ pub(super) fn violation(error: &serde_path_to_error::Error<serde_json::Error>) -
 }
 
 /// Describes a fault in code (path to content), naming the file at fault.
-pub(super) fn of_code(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
-    let inner = error.inner();
-    let message = inner.to_string();
+pub(super) fn of_code(error: &hatch_json::Error) -> String {
+    let message = error.to_string();
     let message = without_place(&message);
-    let is_syntax = inner.is_eof() || SYNTAX.iter().any(|(serde, _)| *serde == message);
-    match error.path().iter().next() {
-        _ if is_syntax => syntax(inner),
-        Some(Segment::Map { key: path }) => format!("the file {path:?} {}", of_value(message)),
+    let is_syntax = error.is_eof() || SYNTAX.iter().any(|(serde, _)| *serde == message);
+    match error.path().first() {
+        _ if is_syntax => syntax(error),
+        Some(Step::Name(path)) => format!("the file {path:?} {}", of_value(message)),
         _ => of_value(message),
     }
 }
@@ -135,7 +134,7 @@ fn find_nul(value: &Value, steps: &mut Vec<String>) -> bool {
 }
 
 /// Describes a syntax error and its position.
-pub(super) fn syntax(error: &serde_json::Error) -> String {
+pub(super) fn syntax(error: &hatch_json::Error) -> String {
     let message = error.to_string();
     let known = without_place(&message);
     let words = match SYNTAX.iter().find(|(serde, _)| *serde == known) {
@@ -210,14 +209,9 @@ fn without_place(message: &str) -> &str {
     message.rsplit_once(" at line ").map_or(message, |(words, _)| words)
 }
 
-fn pointer(path: &Path) -> String {
-    path.iter().fold(String::new(), |mut pointer, segment| {
-        match segment {
-            Segment::Seq { index } => push(&mut pointer, &index.to_string()),
-            Segment::Map { key } | Segment::Enum { variant: key } => push(&mut pointer, key),
-            // The name itself could not be read, so the pointer ends at its object.
-            Segment::Unknown => {}
-        }
+fn pointer(path: &[Step]) -> String {
+    path.iter().fold(String::new(), |mut pointer, step| {
+        push(&mut pointer, &step.text());
         pointer
     })
 }
@@ -227,10 +221,9 @@ fn push(pointer: &mut String, step: &str) {
 }
 
 /// The path of the file at fault, if the fault is in a file.
-fn file(path: &Path) -> Option<&str> {
-    let mut steps = path.iter();
-    match (steps.next(), steps.next()) {
-        (Some(Segment::Map { key: field }), Some(Segment::Map { key: path })) if is_code(field) => Some(path),
+fn file(path: &[Step]) -> Option<&str> {
+    match path {
+        [Step::Name(field), Step::Name(path), ..] if is_code(field) => Some(path),
         _ => None,
     }
 }

@@ -195,15 +195,15 @@ mod tests {
 
     #[test]
     fn a_set_is_a_json_list_of_names() {
-        let scopes: Scopes = serde_json::from_str(r#"["chat","projects:read","chat"]"#).unwrap();
+        let scopes: Scopes = hatch_json::from_str(r#"["chat","projects:read","chat"]"#).unwrap();
         assert_eq!(serde_json::to_string(&scopes).unwrap(), r#"["projects:read","chat"]"#);
         assert!(scopes.contains(Scope::Chat) && !scopes.contains(Scope::ProjectsWrite));
-        assert!(serde_json::from_str::<Scopes>("[]").unwrap().is_empty());
+        assert!(hatch_json::from_str::<Scopes>("[]").unwrap().is_empty());
     }
 
     #[test]
     fn an_unknown_scope_is_an_error_that_lists_the_known_ones() {
-        let error = serde_json::from_str::<Scopes>(r#"["chat","root"]"#).unwrap_err().to_string();
+        let error = hatch_json::from_str::<Scopes>(r#"["chat","root"]"#).unwrap_err().to_string();
         assert!(error.contains("unknown scope") && error.contains("fleet:heartbeat"), "{error}");
     }
 

@@ -27,7 +27,7 @@ impl Notice {
 
     /// Parses a message; `None` when it is not one of ours.
     pub(super) fn read(body: &str) -> Option<Self> {
-        serde_json::from_str(body).ok().filter(|notice: &Self| notice.v == Self::VERSION)
+        hatch_json::from_str(body).ok().filter(|notice: &Self| notice.v == Self::VERSION)
     }
 
     /// The message for a job, as a string because the binding turns a map into `{}`.

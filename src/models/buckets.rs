@@ -34,7 +34,7 @@ mod tests {
             [of_attempts(0), of_attempts(1), of_attempts(4), of_attempts(7)],
             ["$[0]", "$[0]", "$[3]", "$[4]"]
         );
-        let labels = |list: &str| serde_json::from_str::<Vec<String>>(list).unwrap().len();
+        let labels = |list: &str| hatch_json::from_str::<Vec<String>>(list).unwrap().len();
         assert_eq!([labels(SECONDS), labels(ATTEMPTS_LE)], [TIMES_MS.len() + 1, ATTEMPTS.len() + 1]);
     }
 }

@@ -36,7 +36,7 @@ pub(crate) fn optional<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Key
     if is_list("budget") || is_list("guardrails") {
         return Err(D::Error::custom("budget and guardrails are objects"));
     }
-    serde_json::from_value(Value::Object(object)).map(Some).map_err(D::Error::custom)
+    hatch_json::from_value(&Value::Object(object)).map(Some).map_err(D::Error::custom)
 }
 
 /// How much may be spent.
@@ -69,7 +69,7 @@ impl KeyLimits {
     pub(crate) fn parse(json: Option<&str>) -> Result<Self, Error> {
         let Some(json) = json else { return Ok(Self::default()) };
         // Limits that cannot be read must refuse the request, not allow it.
-        serde_json::from_str(json).map_err(|error| Error::Internal(format!("the limits of a key: {error}")))
+        hatch_json::from_str(json).map_err(|error| Error::Internal(format!("the limits of a key: {error}")))
     }
 
     /// The validation that garde calls.

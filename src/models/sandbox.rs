@@ -118,7 +118,7 @@ fn text(request: &Request) -> String {
 
 /// The smallest value that fits a schema, as JSON.
 fn least_of(schema: &str) -> String {
-    let schema: Value = serde_json::from_str(schema).unwrap_or_default();
+    let schema: Value = hatch_json::from_str(schema).unwrap_or_default();
     least(&schema, &schema, 0).to_string()
 }
 

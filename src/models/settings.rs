@@ -52,7 +52,7 @@ impl FromVars for Providers {
             all.extend(known(description, vars)?);
         }
         if let Some(json) = vars.get("PROVIDERS") {
-            let listed: Vec<Listed> = serde_json::from_str(&json).map_err(|_| unreadable())?;
+            let listed: Vec<Listed> = hatch_json::from_str(&json).map_err(|_| unreadable())?;
             for provider in listed {
                 all.retain(|known| known.name != provider.name);
                 all.push(provider.into_provider()?);

@@ -255,7 +255,7 @@ mod tests {
             let target = candidate.provider.target(&candidate.model, true, true);
             let rendered =
                 Dialect::Messages.render_request(&request("A clock", &candidate), &target).unwrap();
-            serde_json::from_str(&rendered.body).unwrap()
+            hatch_json::from_str(&rendered.body).unwrap()
         };
         let asked = body(&["between_tools", "reasoning"]);
         assert_eq!((&asked["max_tokens"], &asked["tools"][0]["max_uses"]), (&json!(2_000), &json!(3)));

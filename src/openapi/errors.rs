@@ -123,7 +123,7 @@ fn response(route: &Route, errors: &[Error]) -> Value {
 
 fn example(error: &Error, answer: &Response) -> (String, Value) {
     let Content::Bytes(body) = &answer.content else { panic!("{error:?} without a body") };
-    let value: Value = serde_json::from_slice(body).unwrap();
+    let value: Value = hatch_json::from_slice(body).unwrap();
     (error.code().to_owned(), json!({ "summary": error.detail(), "value": value }))
 }
 

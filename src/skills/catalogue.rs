@@ -119,7 +119,7 @@ fn is_invisible(c: char) -> bool {
 }
 
 fn parse(json: &str) -> Option<Value> {
-    serde_json::from_str(json).or_else(|_| serde_json::from_str(&replace_unpaired_surrogates(json))).ok()
+    hatch_json::from_str(json).or_else(|_| hatch_json::from_str(&replace_unpaired_surrogates(json))).ok()
 }
 
 /// Replaces each unpaired surrogate, which JavaScript may write as an escape

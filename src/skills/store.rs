@@ -236,7 +236,7 @@ mod tests {
         let sent = chunks(std::iter::repeat_n(row.clone(), 500));
         assert!(sent.len() > 1 && sent.iter().all(|chunk| chunk.len() <= CHUNK_BYTES + 1));
         let rows: Vec<String> =
-            sent.iter().flat_map(|chunk| serde_json::from_str::<Vec<String>>(chunk).unwrap()).collect();
+            sent.iter().flat_map(|chunk| hatch_json::from_str::<Vec<String>>(chunk).unwrap()).collect();
         assert_eq!(rows, vec!["x".repeat(4000); 500]);
         assert!(chunks(std::iter::empty()).is_empty());
     }

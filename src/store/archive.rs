@@ -311,7 +311,7 @@ mod tests {
         let script = "import sys, json, zipfile\nz = zipfile.ZipFile(sys.argv[1])\nassert z.testzip() is None\n\
             print(json.dumps([[i.filename, z.read(i).decode(), oct(i.external_attr >> 16), list(i.date_time)] for i in z.infolist()]))";
         let Some(message) = run_reader("python3", &["-c", script], &zip) else { return };
-        let read: Vec<(String, String, String, Vec<u32>)> = serde_json::from_str(&message).unwrap();
+        let read: Vec<(String, String, String, Vec<u32>)> = hatch_json::from_str(&message).unwrap();
         assert_eq!(read.len(), example().len());
         for ((path, content), (name, text, mode, date)) in example().iter().zip(&read) {
             assert_eq!((&format!("shop/{path}"), content), (name, text));

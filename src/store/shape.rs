@@ -95,7 +95,7 @@ mod tests {
 
     fn run(tree: &Connection, sql: &str, set: &Value) -> Value {
         let json: String = tree.query_row(sql, (1, 0, set.to_string()), |row| row.get(0)).unwrap();
-        serde_json::from_str(&json).unwrap()
+        hatch_json::from_str(&json).unwrap()
     }
 
     #[test]

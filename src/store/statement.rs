@@ -101,6 +101,6 @@ impl Rows {
 }
 
 fn read<T: DeserializeOwned>(json: &str) -> Result<T, Error> {
-    serde_json::from_str(json)
+    hatch_json::from_str(json)
         .map_err(|e| Error::Internal(format!("a row is not what the code expects: {e}")))
 }

@@ -74,7 +74,7 @@ impl Provider<'_> {
     /// [`Error::Upstream`] for a body in another format: a proxy may have responded, which a retry
     /// may avoid.
     pub(super) fn read<T: DeserializeOwned>(&self, answer: &ApiResponse) -> Result<T, Error> {
-        serde_json::from_str(&answer.body).map_err(|_| self.senseless())
+        hatch_json::from_str(&answer.body).map_err(|_| self.senseless())
     }
 
     pub(super) fn senseless(&self) -> Error {
@@ -143,7 +143,7 @@ impl ApiResponse {
 
     /// The body, if it has this format.
     pub(super) fn parsed<'a, T: Deserialize<'a>>(&'a self) -> Option<T> {
-        serde_json::from_str(&self.body).ok()
+        hatch_json::from_str(&self.body).ok()
     }
 }
 

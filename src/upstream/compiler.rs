@@ -245,7 +245,7 @@ async fn run(task: &Task<'_>, env: &Env) -> Result<CompilerResponse, Error> {
     }
     let text =
         answer.text(MOST_BYTES, TIMEOUT_MS).await.map_err(|failure| unreachable(format!("{failure:?}")))?;
-    serde_json::from_str(&text).map_err(|e| unreachable(e.to_string()))
+    hatch_json::from_str(&text).map_err(|e| unreachable(e.to_string()))
 }
 
 fn of_project(message: &str) -> Diagnostic {

@@ -142,7 +142,7 @@ async fn generate(request: OutboundRequest, livepeer: &Livepeer, deadline: Deadl
         status => return Err(format!("Livepeer answered {status}")),
     }
     let body = answer.text(LONGEST_ANSWER, left(deadline)?).await.map_err(|failure| unreached(&failure))?;
-    let made: Made = serde_json::from_str(&body)
+    let made: Made = hatch_json::from_str(&body)
         .map_err(|_| "Livepeer answered something that is not its API".to_owned())?;
     let Some(media) = made.images.first() else { return Err("Livepeer made nothing".to_owned()) };
     if media.nsfw {

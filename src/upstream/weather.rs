@@ -80,7 +80,7 @@ pub(crate) async fn at(weather: &Weather, place: &str, settings: &Settings) -> R
     let request = OutboundRequest::get(format!("{}/data/2.5/weather?{query}", weather.base_url));
     let body =
         download::get_with_retries(request, LONGEST_ANSWER, settings).await.map_err(|r| refused(&r))?;
-    let answer: Answer = serde_json::from_str(&body).map_err(|_| {
+    let answer: Answer = hatch_json::from_str(&body).map_err(|_| {
         Error::upstream(UpstreamKind::Unreadable, "OpenWeather answered something that is not its API")
     })?;
     let sky: Vec<String> = answer.weather.into_iter().map(|sky| sky.description).collect();

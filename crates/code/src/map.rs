@@ -106,7 +106,7 @@ impl CodeMap {
     /// # Errors
     /// Says which file breaks which rule. Nothing is repaired or left out.
     pub fn parse(json: &str) -> Result<Self, CodeError> {
-        Self::of(serde_json::from_str(json).map_err(|error| CodeError::Json(error.to_string()))?)
+        Self::of(hatch_json::from_str(json).map_err(|error| CodeError::Json(error.to_string()))?)
     }
 
     /// Reads files from the database without checking them: the rules may have become stricter since they were stored,
@@ -115,7 +115,7 @@ impl CodeMap {
     /// # Errors
     /// The text is no JSON object of strings.
     pub fn stored(json: &str) -> Result<Self, CodeError> {
-        serde_json::from_str(json).map(Self).map_err(|error| CodeError::Json(error.to_string()))
+        hatch_json::from_str(json).map(Self).map_err(|error| CodeError::Json(error.to_string()))
     }
 
     /// The same as [`Self::parse`], for files that are already parsed.

@@ -42,7 +42,7 @@ impl Json {
 /// serde_json does not: half of a surrogate pair, as JavaScript writes it when it cuts an emoji in two, becomes U+FFFD,
 /// and a number that is too large becomes null.
 pub fn tree(text: &str) -> Option<Value> {
-    serde_json::from_str(text).ok().or_else(|| {
+    hatch_json::from_str(text).ok().or_else(|| {
         let raw = Raw::parse(text)?;
         (raw.depth() <= MAX_DEPTH).then(|| raw.tree())
     })
@@ -73,7 +73,7 @@ impl<'a> Raw<'a> {
             b'{' => self.members().map(|(name, member)| (name.into_owned(), member.tree())).collect(),
             b'[' => self.items().map(Self::tree).collect(),
             b'"' => self.as_str().unwrap_or_default().into(),
-            _ => serde_json::from_str(self.0).unwrap_or_default(),
+            _ => hatch_json::from_str(self.0).unwrap_or_default(),
         }
     }
 

@@ -67,7 +67,7 @@ const NOTES: [&str; 14] = [
 /// # Errors
 /// The first mismatch, or the unsupported keyword.
 pub fn check_answer(schema: &Value, answer: &str) -> Result<(), SchemaError> {
-    let answer: Value = serde_json::from_str(answer).map_err(|_| SchemaError::NotJson)?;
+    let answer: Value = hatch_json::from_str(answer).map_err(|_| SchemaError::NotJson)?;
     Checker { root: schema, pointer: Vec::new(), steps: MAX_STEPS, depth: 0 }.check(schema, &answer)
 }
 

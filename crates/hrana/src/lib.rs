@@ -206,7 +206,7 @@ impl Script {
         if status != 200 {
             return Err(refused(status, body));
         }
-        let answer: PipelineResponse = serde_json::from_str(body).map_err(|e| unreadable(&e))?;
+        let answer: PipelineResponse = hatch_json::from_str(body).map_err(|e| unreadable(&e))?;
         let RequestOutcome { response, error } = answer.results.into_iter().next().unwrap_or_default();
         if let Some(error) = error {
             return Err(failed(&error));
@@ -305,7 +305,7 @@ fn refused(status: u16, body: &str) -> HranaError {
     }
 }
 
-fn unreadable(error: &serde_json::Error) -> HranaError {
+fn unreadable(error: &hatch_json::Error) -> HranaError {
     if error.is_eof() {
         HranaError::Unavailable(format!("Turso: the answer was cut off: {error}"))
     } else {

@@ -70,13 +70,15 @@ impl Jwks {
         if document.len() > MAX_JWKS_BYTES {
             return Err(JwksError::TooLong);
         }
-        let document: Document = serde_json::from_slice(document).map_err(|_| JwksError::Form)?;
+        let document: Document = hatch_json::from_slice(document).map_err(|_| JwksError::Form)?;
         if document.keys.len() > MAX_KEYS {
             return Err(JwksError::TooManyKeys);
         }
         let mut keys = BTreeMap::new();
         for value in document.keys {
-            let Some((kid, key)) = serde_json::from_value(value).ok().and_then(Jwk::usable) else { continue };
+            let Some((kid, key)) = hatch_json::from_value(&value).ok().and_then(Jwk::usable) else {
+                continue;
+            };
             if keys.insert(kid, key).is_some() {
                 return Err(JwksError::DuplicateKid);
             }

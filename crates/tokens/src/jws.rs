@@ -127,7 +127,7 @@ fn base64url(text: &str) -> Result<Vec<u8>, JwsError> {
 
 /// Decodes a part that must be a JSON object without duplicate keys.
 fn object(part: &str) -> Result<Map<String, Value>, JwsError> {
-    let Entries(entries) = serde_json::from_slice(&base64url(part)?).map_err(|_| JwsError::Form)?;
+    let Entries(entries) = hatch_json::from_slice(&base64url(part)?).map_err(|_| JwsError::Form)?;
     let mut object = Map::new();
     for (key, value) in entries {
         if object.insert(key, value).is_some() {

@@ -31,7 +31,7 @@ pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
     let (database, mut page) = (context.database()?, Page::first(limit));
     let found = page::fetch(&database, &mut page, |page| store::list(user, &filter, page)).await?;
     let (next, list) = page::split(found.as_deref().unwrap_or_default());
-    let list: Vec<Value> = serde_json::from_str(&list).map_err(|error| Error::database(error.to_string()))?;
+    let list: Vec<Value> = hatch_json::from_str(&list).map_err(|error| Error::database(error.to_string()))?;
     Ok(page_of(&list, next.is_some()))
 }
 

@@ -123,7 +123,7 @@ impl Chat {
 
     /// The result of a tool, or the reason why it has none.
     async fn run(&self, call: &ToolCall) -> ToolResult {
-        let arguments: Option<Map<String, Value>> = serde_json::from_str(&call.arguments).ok();
+        let arguments: Option<Map<String, Value>> = hatch_json::from_str(&call.arguments).ok();
         let ran = match (self.tools.iter().find(|tool| tool.name == call.name), arguments) {
             (Some(tool), Some(input)) => {
                 tool.run(&input, &self.context, &self.database).await.map_err(|error| error.detail())

@@ -14,7 +14,7 @@ const NAME_BYTES: usize = 214;
 /// Problems of the application's package.json, and of the files and packages it requires.
 pub(super) fn problems(files: &BTreeMap<String, String>) -> Vec<Problem> {
     let Some(text) = files.get(PATH) else { return without(files) };
-    let package = match serde_json::from_str::<Value>(text) {
+    let package = match hatch_json::from_str::<Value>(text) {
         Ok(Value::Object(package)) => package,
         Ok(_) => {
             return vec![Problem::new(

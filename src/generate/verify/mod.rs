@@ -107,7 +107,7 @@ fn content(path: &str, text: &str) -> Option<Problem> {
     if !name.ends_with(".json") || has_comments || path == "package.json" {
         return None;
     }
-    let error = serde_json::from_str::<serde::de::IgnoredAny>(text).err()?;
+    let error = hatch_json::from_str::<serde::de::IgnoredAny>(text).err()?;
     let line = u32::try_from(error.line()).ok();
     Some(Problem::new(path, line, format!("is not valid JSON ({error}): write it again")))
 }

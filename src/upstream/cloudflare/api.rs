@@ -155,7 +155,7 @@ impl<'a> Api<'a> {
         if text.is_empty() && matches!(status, 204 | 205) {
             return Ok(Value::Null);
         }
-        match serde_json::from_str::<Envelope>(&text) {
+        match hatch_json::from_str::<Envelope>(&text) {
             Ok(envelope) if envelope.success && (200..300).contains(&status) => Ok(envelope.result),
             Ok(envelope) => Err(refused(envelope.errors.unwrap_or_default())),
             Err(_) => Err(refused(Vec::new())),
@@ -164,7 +164,7 @@ impl<'a> Api<'a> {
 }
 
 fn read<T: DeserializeOwned>(result: Value) -> Result<T, ApiFailure> {
-    serde_json::from_value(result).map_err(|_| ApiFailure::unexpected())
+    hatch_json::from_value(&result).map_err(|_| ApiFailure::unexpected())
 }
 
 impl From<Failure> for ApiFailure {

@@ -211,7 +211,7 @@ impl ServiceResponse {
     }
 
     fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_str(&self.body).map_err(|_| unreadable())
+        hatch_json::from_str(&self.body).map_err(|_| unreadable())
     }
 
     fn failure(&self) -> Error {

@@ -317,7 +317,7 @@ impl Koyeb<'_> {
         self.accepted(answer)?;
         let mut body: Value = self.provider().read(answer)?;
         let member = body.get_mut(member).map(Value::take).unwrap_or_default();
-        serde_json::from_value(member).map_err(|_| self.provider().senseless())
+        hatch_json::from_value(&member).map_err(|_| self.provider().senseless())
     }
 
     async fn list<T: DeserializeOwned>(

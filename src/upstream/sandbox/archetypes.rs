@@ -244,7 +244,7 @@ pub(super) fn write(archetype: &Archetype, read: &Prompt, templates: &Templates)
 
 /// The content with the most matching words in the prompt; the last one if none matches.
 fn content(archetype: &Archetype, read: &Prompt, templates: &Templates) -> Content {
-    let all = serde_json::from_str(templates.get("content.json"));
+    let all = hatch_json::from_str(templates.get("content.json"));
     let mut all: BTreeMap<String, Vec<Content>> = all.unwrap_or_default();
     let mut variants = all.remove(archetype.name).unwrap_or_default();
     let rest = variants.pop().unwrap_or_default();

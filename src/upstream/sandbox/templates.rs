@@ -29,7 +29,7 @@ impl Templates {
         let file = fetch::asset(env, &path).await.map_err(|failure| wrong(&format!("{failure:?}")))?;
         let text =
             file.text(Self::MOST, Self::READ_MS).await.map_err(|failure| wrong(&format!("{failure:?}")))?;
-        serde_json::from_str(&text).map(Self).map_err(|error| wrong(&error.to_string()))
+        hatch_json::from_str(&text).map(Self).map_err(|error| wrong(&error.to_string()))
     }
 
     /// The text of a file; empty if it does not exist.

@@ -283,7 +283,7 @@ fn foreign_files_stay_unchanged_when_the_change_does_not_apply() {
 }
 
 fn data(event: &str) -> Value {
-    serde_json::from_str(event.trim_end().split_once("\ndata: ").unwrap().1).unwrap()
+    hatch_json::from_str(event.trim_end().split_once("\ndata: ").unwrap().1).unwrap()
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub(super) async fn search(
     let body = download::get_with_retries(request, LONGEST_ANSWER, settings)
         .await
         .map_err(|failure| refused(NAME, "BRAVE_API_KEY", &failure))?;
-    let answer: SearchResponse = serde_json::from_str(&body).map_err(|_| unreadable(NAME))?;
+    let answer: SearchResponse = hatch_json::from_str(&body).map_err(|_| unreadable(NAME))?;
     let hits =
         answer.web.results.into_iter().map(|found| Hit::of(&found.title, found.url, &found.description));
     Ok(hits.take(count).collect())

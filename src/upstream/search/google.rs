@@ -39,7 +39,7 @@ pub(super) async fn search(
     let body = download::get_with_retries(OutboundRequest::get(url), LONGEST_ANSWER, settings)
         .await
         .map_err(|failure| refused(NAME, "GOOGLE_API_KEY and GOOGLE_CSE_ID", &failure))?;
-    let answer: SearchResponse = serde_json::from_str(&body).map_err(|_| unreadable(NAME))?;
+    let answer: SearchResponse = hatch_json::from_str(&body).map_err(|_| unreadable(NAME))?;
     Ok(answer
         .items
         .into_iter()

@@ -60,7 +60,7 @@ struct Package {
 /// The framework of a project with this package.json; `None` for a site that is served as it is, or
 /// built by its own `build` script.
 pub(crate) fn framework(package_json: &str) -> Option<&'static str> {
-    let package: Package = serde_json::from_str(package_json).ok()?;
+    let package: Package = hatch_json::from_str(package_json).ok()?;
     let depends =
         |name: &str| package.dependencies.contains_key(name) || package.dev_dependencies.contains_key(name);
     FRAMEWORKS.iter().find(|(name, _)| depends(name)).map(|(_, framework)| *framework)

@@ -21,7 +21,7 @@ pub fn content(stream: &[u8]) -> Vec<Value> {
     let mut blocks: BTreeMap<u64, Block> = BTreeMap::new();
     let mut decoder = Decoder::default();
     decoder.push(stream, |data| {
-        if let Ok(event) = serde_json::from_str(data) {
+        if let Ok(event) = hatch_json::from_str(data) {
             observe(&mut blocks, event);
         }
     });
@@ -58,7 +58,7 @@ struct Block {
 impl Block {
     fn finish(mut self) -> Value {
         // Without pieces, the input from the start event stays.
-        if let Ok(input) = serde_json::from_str(&self.input) {
+        if let Ok(input) = hatch_json::from_str(&self.input) {
             self.fields.insert("input".to_owned(), input);
         }
         Value::Object(self.fields)

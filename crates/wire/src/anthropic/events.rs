@@ -114,7 +114,7 @@ impl Message {
         if let Some(bytes) = HalvedDelta::of(data) {
             return self.push_halves(&bytes);
         }
-        let Ok(event) = serde_json::from_str::<Value>(data) else { return };
+        let Ok(event) = hatch_json::from_str::<Value>(data) else { return };
         let kind = event.get("type").and_then(Value::as_str).unwrap_or_default();
         if kind != "ping" {
             self.end_half();
@@ -219,7 +219,7 @@ struct Delta<'a> {
 impl<'a> TextDelta<'a> {
     /// The text of an event, if it is a text delta.
     fn of(data: &'a str) -> Option<Cow<'a, str>> {
-        let event: Self = serde_json::from_str(data).ok()?;
+        let event: Self = hatch_json::from_str(data).ok()?;
         (event.kind == "content_block_delta" && event.delta.kind == "text_delta").then_some(event.delta.text)
     }
 }
@@ -265,7 +265,7 @@ impl HalvedDelta<'_> {
         if !data.contains("\\u") {
             return None;
         }
-        let event: HalvedDelta<'_> = serde_json::from_str(data).ok()?;
+        let event: HalvedDelta<'_> = hatch_json::from_str(data).ok()?;
         let is_text = event.kind == "content_block_delta" && event.delta.kind == "text_delta";
         is_text.then_some(event.delta.text.0)
     }

@@ -1,0 +1,96 @@
+//! What is wrong with a JSON text, and where.
+
+use std::{borrow::Cow, fmt};
+
+use serde::de::Error as _;
+
+use crate::place;
+
+/// One step from an object or array to a value in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    Name(String),
+    Index(usize),
+}
+
+impl Step {
+    /// The step as a segment of a JSON pointer (RFC 6901), not escaped.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Name(name) => Cow::Borrowed(name),
+            Self::Index(index) => Cow::Owned(index.to_string()),
+        }
+    }
+}
+
+/// Why a text could not be read. One pointer in size, as `serde_json`'s own error, because it is
+/// in the result of every function that reads.
+#[derive(Debug)]
+pub struct Error(Box<Fault>);
+
+#[derive(Debug)]
+struct Fault {
+    json: serde_json::Error,
+    is_utf8: bool,
+    path: Vec<Step>,
+}
+
+impl Error {
+    /// `depth` is the number of objects and arrays that the value at fault is in.
+    #[cold]
+    pub(crate) fn of(json: serde_json::Error, text: &str, depth: usize) -> Self {
+        let path = place::path(text, place::offset(text, json.line(), json.column()), depth);
+        Self(Box::new(Fault { json, is_utf8: true, path }))
+    }
+
+    #[cold]
+    pub(crate) fn not_utf8(bytes: &[u8], at: usize) -> Self {
+        let before = bytes.get(..at).unwrap_or_default();
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let column = 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count();
+        // serde_json's words for it. It takes the place from the message.
+        let message = format!("invalid unicode code point at line {line} column {column}");
+        let json = serde_json::Error::custom(message);
+        Self(Box::new(Fault { json, is_utf8: false, path: Vec::new() }))
+    }
+
+    /// The way from the whole to the value at fault. A field that is missing or unknown is a fault
+    /// of its object.
+    #[must_use]
+    pub fn path(&self) -> &[Step] {
+        &self.0.path
+    }
+
+    /// Whether the text is JSON up to here, but not of the type.
+    #[must_use]
+    pub fn is_data(&self) -> bool {
+        self.0.is_utf8 && self.0.json.is_data()
+    }
+
+    /// Whether the text ends too early.
+    #[must_use]
+    pub fn is_eof(&self) -> bool {
+        self.0.json.is_eof()
+    }
+
+    /// The line, from 1; 0 if it is not known.
+    #[must_use]
+    pub fn line(&self) -> usize {
+        self.0.json.line()
+    }
+
+    /// The column in bytes, from 1.
+    #[must_use]
+    pub fn column(&self) -> usize {
+        self.0.json.column()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.json.fmt(f)
+    }
+}
+
+impl std::error::Error for Error {}

@@ -16,7 +16,8 @@ impl Background {
     /// Keeps the invocation alive until `work` is done, at most about 30 s
     /// after the client has its answer or has gone.
     pub(crate) fn run(&self, work: impl Future<Output = ()> + 'static) {
-        self.0.wait_until(work);
+        // Boxed, or all that makes a promise of it would be compiled for each kind of work.
+        self.0.wait_until(work.boxed_local());
     }
 
     /// Keeps the invocation alive until the returned value is dropped, also if

@@ -76,6 +76,18 @@ test("the first curl line works without any key: chat, messages, responses, mode
   assert.ok((await anthropic(sandbox).messages.countTokens({ model: "sandbox", messages: HI })).input_tokens > 0);
 });
 
+test("the sandbox model that `auto` has chosen names itself, whole, in a stream and in a stored chat", async () => {
+  const client = openai(sandbox);
+  const names = [(await client.chat.completions.create({ model: "auto", messages: HI, store: true })).model];
+  for await (const chunk of await client.chat.completions.create({ model: "auto", messages: HI, stream: true })) names.push(chunk.model);
+  names.push((await anthropic(sandbox).messages.create({ model: "auto", max_tokens: 100, messages: HI })).model);
+  names.push((await client.responses.create({ model: "auto", input: "Hi" })).model);
+  names.push((await client.completions.create({ model: "auto", prompt: "Hi" })).model);
+  names.push(...(await client.chat.completions.list()).data.map(({ model }) => model));
+  assert.deepEqual([...new Set(names)], ["sandbox/sandbox"]);
+  assert.equal((await client.chat.completions.create({ model: "sandbox", messages: HI })).model, "sandbox");
+});
+
 test("the sandbox model plays a tool loop in each dialect", async () => {
   let called = 0;
   const runner = openai(sandbox).chat.completions.runTools({

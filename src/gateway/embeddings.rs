@@ -40,7 +40,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let translated = translate_embeddings(
         &bytes.unwrap_or_else(|| of_sandbox(&embeddings)),
         &embeddings,
-        &embeddings.model,
+        candidate.name_for(&embeddings.model),
     );
     let usage = translated.as_ref().ok().and_then(|(_, usage)| *usage);
     let estimated = Usage { input: call.prompt_tokens, ..Usage::default() };

@@ -43,8 +43,9 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let count = tree(moderation.input.as_str());
     let count = count.and_then(|input| input.as_array().map(Vec::len)).unwrap_or(1);
     let harmless = || json!({ "results": vec![json!({ "flagged": false }); count] }).to_string().into_bytes();
+    let bytes = bytes.unwrap_or_else(harmless);
     let translated =
-        translate_moderation(&bytes.unwrap_or_else(harmless), &call.entry.id.replace('-', ""), &model);
+        translate_moderation(&bytes, &call.entry.id.replace('-', ""), candidate.name_for(&model));
     let estimated = Usage { input: estimate(moderation.input.as_str()), ..Usage::default() };
     let answered = Outcome::answered(&candidate, attempts, first_token_ms, usage, estimated);
     let outcome = Outcome { status: if translated.is_ok() { 200 } else { 502 }, ..answered };

@@ -146,7 +146,7 @@ async fn attempt(
     settings: &Providers,
 ) -> Result<AttemptResponse, AttemptError> {
     if candidate.provider.is_sandbox() {
-        return Ok(sandbox_response(question));
+        return Ok(sandbox_response(candidate, question));
     }
     // A client of Anthropic has the thoughts in its own hands, and its request passes as it is.
     let upstream = upstream_dialect(candidate, question);
@@ -187,14 +187,10 @@ async fn try_once(
         dialect: upstream,
         own_key: own_key.as_deref(),
     };
-    let mut reply = question.reply.clone();
+    let mut reply = reply_of(candidate, question);
     reply.names = rendered.names;
     if let (Some(budget), None) = (&mut reply.budget, &own_key) {
         budget.pricing = Some(Rc::new(candidate.model.clone()));
-    }
-    let is_as_named = [&candidate.model.id, &candidate.model.name].contains(&&reply.model);
-    if !is_as_named {
-        reply.model.clone_from(&candidate.model.id);
     }
     // A slow model is given up only while another candidate remains.
     let within_ms = if is_streamed && !is_last { settings.first_token_ms } else { question.within_ms };
@@ -343,8 +339,15 @@ fn thoughts(
     Ok(edits)
 }
 
-fn sandbox_response(question: &Question<'_>) -> AttemptResponse {
+/// How the candidate's answer is rendered: with its name, as the client has written it if that is what it asked for.
+fn reply_of(candidate: &Candidate, question: &Question<'_>) -> Reply {
+    let model = candidate.name_for(&question.reply.model).to_owned();
+    Reply { model, ..question.reply.clone() }
+}
+
+fn sandbox_response(candidate: &Candidate, question: &Question<'_>) -> AttemptResponse {
     let response = Box::new(sandbox::answer(question.request));
     let answer = ModelResponse::Whole { response, bytes: None, events: None };
-    AttemptResponse { answer, warnings: Vec::new(), reply: question.reply.clone(), upstream: Dialect::Chat }
+    let reply = reply_of(candidate, question);
+    AttemptResponse { answer, warnings: Vec::new(), reply, upstream: Dialect::Chat }
 }

@@ -158,6 +158,11 @@ impl Candidate {
         Self { provider, model, is_substitute: false }
     }
 
+    /// The name in an answer to who asked for this one: the same, unless the client has not named this model.
+    pub(crate) fn name_for<'a>(&'a self, asked: &'a str) -> &'a str {
+        if self.model.id == asked || self.model.name == asked { asked } else { &self.model.id }
+    }
+
     fn called(mut self, name: &str) -> Self {
         name.clone_into(&mut self.model.name);
         self

@@ -9,7 +9,7 @@ import { startAnthropic } from "./fakes/anthropic.js";
 import { startOpenAI } from "./fakes/openai.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
 import { startWorker } from "./harness.js";
-import { as, people, production } from "./people.js";
+import { ADMIN_TOKEN, as, people, production } from "./people.js";
 
 const [stack, claude, gpt] = [await startStackAuth(), await startAnthropic(), await startOpenAI({ functionsByResponses: true })];
 after(() => Promise.all([stack.close(), claude.close(), gpt.close()]));
@@ -325,6 +325,28 @@ test("audio passes in a stream, whether it is held back or not", async () => {
     assert.equal(streamed.headers.get("x-gateway-cache"), "miss");
   }
   gpt.setAnswer("Hello.");
+});
+
+test("`auto` chooses a model that hears, speaks or gives several answers if the request needs it, and a stored chat may be spoken", async () => {
+  const heard = [{ role: "user", content: [{ type: "text", text: "What is said?" }, { type: "input_audio", input_audio: { data: "UklGRg==", format: "wav" } }] }];
+  const spoken = { modalities: ["text", "audio"], audio: { voice: "alloy", format: "wav" } };
+  for (const [need, more] of [["audio_input", { messages: heard }], ["audio_output", spoken]]) {
+    const { error } = await (await chat({ model: "auto", ...more })).json();
+    assert.deepEqual([error.param, error.code], ["model", "unsupported_value"], JSON.stringify(error));
+    assert.ok(error.message.includes(need) && error.message.includes("name a model"), error.message);
+  }
+  const prices = { input: 1_000_000, output: 2_000_000, cacheRead: 0, cacheWrite: 0, cacheWriteLong: 0 };
+  const audible = { displayName: "GPT Audio", context: 100_000, maxOutput: 1000, prices, above: null, capabilities: ["audio_input", "audio_output", "sampling"], quality: 1, speed: 1, source: "test" };
+  await good(await api("PUT", "/admin/models/openai/gpt-audio", audible, as(ADMIN_TOKEN)));
+  for (const more of [{ messages: heard }, spoken, { ...spoken, store: true }]) {
+    const { model } = await good(await chat({ model: "auto", ...more }));
+    assert.deepEqual([model, gpt.requests.at(-1).body.modalities], ["openai/gpt-audio", more.modalities]);
+  }
+  await good(await chat({ model: "openai/gpt-6-luna", ...spoken, store: true }));
+  assert.deepEqual(gpt.requests.at(-1).body.modalities, spoken.modalities);
+  const cheapest = { "x-gateway-route": "cost", ...as((await newKey(ada.token, { scopes: ["gateway"], gateway: { models: ["anthropic/claude-haiku-5-5", "openai/gpt-6-astra"] } })).key) };
+  assert.equal((await good(await chat({ model: "auto" }, cheapest))).model, "anthropic/claude-haiku-5-5");
+  assert.equal((await good(await chat({ model: "auto", n: 2 }, cheapest))).model, "openai/gpt-6-astra");
 });
 
 test("the tokens of a model that is not there cannot be counted", async () => {

@@ -177,14 +177,17 @@ impl Candidate {
             && self.provider.dialect_for(Dialect::Responses) == Dialect::Responses
     }
 
-    /// Whether it refuses one of the request's `settings`, a tool that it has to call, or stop sequences, which
-    /// Responses does not have.
+    /// Whether it refuses one of the request's `settings`, a tool that it has to call, or what only Chat Completions
+    /// has: several answers, and stop sequences where it is asked by Responses.
     fn refuses(&self, request: &Request, settings: &[&str]) -> bool {
         let is_forced = request.tool_choice.as_ref().is_some_and(ToolChoice::is_forced);
         let can = self.provider.target(&self.model, false, false).can;
+        let needs_responses = self.needs_responses(request);
+        let is_by_chat = !needs_responses && self.provider.dialect_for(Dialect::Chat) == Dialect::Chat;
         settings.iter().any(|name| self.provider.refuses(&self.model, name))
             || is_forced && !can.forced_tools
-            || !request.stop.is_empty() && self.needs_responses(request)
+            || request.n > Some(1) && !is_by_chat
+            || !request.stop.is_empty() && needs_responses
     }
 }
 
@@ -218,7 +221,9 @@ fn automatic(
     });
     if found.is_empty() {
         let needs = if needed.is_empty() { "a prompt of this length".to_owned() } else { needed.join(", ") };
-        return Err(Error::unsupported("model", format!("no model here can do what is asked ({needs})")));
+        let words =
+            format!("no model that `auto` may choose can do what is asked ({needs}): name a model that can");
+        return Err(Error::unsupported("model", words));
     }
     Ok(found.into_iter().map(|(_, candidate)| candidate).take(MOST_AUTOMATIC).collect())
 }
@@ -244,6 +249,12 @@ fn needs(request: &Request) -> Vec<&'static str> {
     }
     if any(|content| matches!(content, Content::Document(_))) {
         needs.push("documents");
+    }
+    if any(|content| matches!(content, Content::Audio { .. })) {
+        needs.push("audio_input");
+    }
+    if request.wants_audio() {
+        needs.push("audio_output");
     }
     if matches!(request.format, Some(Format::JsonSchema { .. })) {
         needs.push("structured_output");

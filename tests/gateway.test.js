@@ -16,7 +16,7 @@ const hatch = await startWorker({
   CLAUDE_API_KEY: claude.key, CLAUDE_BASE_URL: claude.url,
   OPENAI_API_KEY: gpt.key, OPENAI_BASE_URL: `${gpt.url}/v1`,
   GATEWAY_FIRST_TOKEN_MS: "2000", GATEWAY_IDLE_MS: "2000",
-  PROVIDERS: JSON.stringify([{ name: "backup", base_url: `${backup.url}/v1`, key: "backup-key", dialect: "openai", models: [model("m"), model("small", { context: 50 }), model("unpriced", { input: undefined })] }]),
+  PROVIDERS: JSON.stringify([{ name: "backup", base_url: `${backup.url}/v1`, key: "backup-key", dialect: "openai", models: [model("m"), model("small", { context: 50 }), model("unpriced", { input: undefined }), model("frail")] }]),
 });
 const sandbox = await startWorker();
 const { api } = hatch;
@@ -245,6 +245,23 @@ test("a buffered stream that breaks off is replaced by another model's answer", 
   const { text, headers } = await raw(hatch, { model: "gpt-6-astra", models: ["backup/m"], messages: HI, stream: true }, { "x-gateway-stream-mode": "buffered" });
   assert.equal(headers.get("x-gateway-model"), "backup/m");
   assert.equal(lawful(text).map(({ choices }) => choices[0].delta.content ?? "").join(""), "B answers.");
+});
+
+test("an answer that is held back and ends early is one that breaks off: it is asked for again, and costs nothing", async () => {
+  backup.setAnswer("word ".repeat(40));
+  const begun = `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta: { role: "assistant", content: "word " }, finish_reason: null }] })}\n\n`;
+  const seen = [];
+  for (const fault of [{ cutAfterBytes: 600 }, { raw: [begun] }]) {
+    backup.setFault({ ...fault, times: 99 });
+    const before = backup.requests.length;
+    const { status, text, headers } = await raw(hatch, { model: "backup/frail", messages: HI, stream: true }, { "x-gateway-stream-mode": "buffered" });
+    seen.push([status, JSON.parse(text).error.code, headers.get("x-gateway-attempts"), backup.requests.length - before]);
+  }
+  backup.setFault();
+  assert.deepEqual(seen[1], seen[0]);
+  assert.ok(seen[0][0] === 502 && seen[0][3] > 1, JSON.stringify(seen));
+  const calls = await hatch.sql("SELECT status, cost_micro_usd AS cost FROM model_calls ORDER BY created_at DESC LIMIT 2");
+  assert.deepEqual(calls, [{ status: 502, cost: 0 }, { status: 502, cost: 0 }]);
 });
 
 test("a context that is too long goes to a model with a larger one, and nowhere else", async () => {

@@ -6,7 +6,7 @@
 use std::{fmt, rc::Rc};
 
 use hatch_dialects::{
-    Dialect, Error, Filter, Reader, Rendered, Reply, Request, Response, Stream, Target, forward,
+    Class, Dialect, Error, Filter, Reader, Rendered, Reply, Request, Response, Stream, Target, forward,
     include_thoughts, without_thoughts,
 };
 
@@ -245,7 +245,11 @@ async fn try_once(
     if outcome.end != End::Closed && !reader.meter().is_complete {
         return Err(stream_error(outcome.end));
     }
-    let response = reader.finish().map_err(|error| client_safe(error, own_key.is_some()))?;
+    let response = reader.finish().map_err(|error| match error.class {
+        // A stream that closes early has broken off like one whose connection is lost.
+        Class::Cut => stream_error(outcome.end),
+        _ => client_safe(error, own_key.is_some()).into(),
+    })?;
     // What only this dialect has, such as audio, is in its events alone.
     let events = question.request.stream.then(|| translated(translation(), &outcome.received));
     Ok(got(ModelResponse::Whole { response: Box::new(response), bytes: None, events }))

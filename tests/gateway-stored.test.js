@@ -18,7 +18,7 @@ const model = (id) => ({ id, context: 200000, max_output: 100, input: 1, output:
 const worker = await startWorker({
   ...production(stack), GATEWAY_IDLE_MS: "2000",
   PROVIDERS: JSON.stringify([{ name: "gpt", base_url: `${gpt.url}/v1`, key: gpt.key, dialect: "openai", models: [model("m"), model("n")] }]),
-});
+}, [], { before: "tests/held.js" });
 const { api, sql } = worker;
 const { signIn, newKey, ok } = people(worker, stack);
 const keyOf = async (who, gateway) => (await newKey(who.token, { scopes: ["gateway", "account"], gateway })).key;
@@ -155,6 +155,48 @@ test("messages that are too large for a row are an object, which is read, export
   const [last] = await rows();
   await api("DELETE", `/auth/me?confirm=${eve.userId}`, undefined, as(eve.token));
   await gone(last.file, "deleted with the account");
+});
+
+test("who reads a row whose object is replaced or deleted before it is read gets what is there then", async () => {
+  const eve = await signIn();
+  const eves = await keyOf(eve);
+  const reads = async (init) => (await fetch(`${worker.url}/reads`, init)).text();
+  /** The response to a request that has read its row before the change, and reads the object after it. */
+  const overtaken = async (change, method, path, body) => {
+    await reads({ method: "POST", body: "held" });
+    const response = api(method, path, body, as(eves));
+    await until(async () => (await reads()) === "waiting");
+    await change();
+    await sweep();
+    await reads({ method: "POST", body: "free" });
+    return response;
+  };
+  const sweep = () => worker.worker.scheduled({ cron: "* * * * *" });
+  const [one, two] = ["1", "2"].map((digit) => digit.repeat(1_600_000));
+  const talk = (content) => store(eves, { completion_id: "race", messages: [{ role: "user", content }] }, "/chat/completions");
+  const remove = () => ok("DELETE", "/chat/completions/race", undefined, eves);
+  gpt.setAnswer("Yes.");
+  for (const path of [() => "/v1/chat/completions/race/messages", () => "/chat/completions/race", (share) => `/chat/shared/${share}`]) {
+    for (const [change, status, content] of [[() => talk(two), 200, two], [() => talk("Hi"), 200, "Hi"], [remove, 404]]) {
+      await talk(one);
+      const { share_id } = await ok("POST", "/chat/completions/race/share", undefined, eves);
+      const response = await overtaken(change, "GET", path(share_id));
+      const { data, messages = data } = await response.json();
+      assert.ok(response.status === status && messages?.[0].content === content, `${response.status} instead of ${status}: ${path(share_id)}`);
+    }
+  }
+  const { responses } = sdk(eves);
+  const next = (more) => ["POST", "/v1/responses", { model: "gpt/m", input: "And now?", ...more }];
+  for (const [status, request] of [
+    [404, ({ id }) => ["GET", `/v1/responses/${id}`]],
+    [404, ({ id }) => ["GET", `/v1/responses/${id}/input_items`]],
+    [400, ({ id }) => next({ previous_response_id: id })],
+    [404, ({ output }) => next({ input: [{ type: "item_reference", id: output[0].id }] })],
+  ]) {
+    const response = await responses.create({ model: "gpt/m", input: one });
+    const got = await overtaken(() => responses.delete(response.id), ...request(response));
+    assert.equal(got.status, status, await got.text());
+  }
 });
 
 test("a chat is stored and exported whole if it has half of an emoji, or is nested as deeply as the gateway takes it", async () => {

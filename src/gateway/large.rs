@@ -25,10 +25,25 @@ pub(super) async fn write(key: &str, object: String, env: &Env, database: &Datab
     }
 }
 
-pub(super) async fn read<T: DeserializeOwned>(key: &str, env: &Env) -> Result<T, Error> {
-    let text = files::read_text(env, key).await?;
-    let text = text.ok_or_else(|| Error::Internal(format!("the object {key} is missing")))?;
-    serde_json::from_str(&text).map_err(|error| Error::Internal(format!("the object {key}: {error}")))
+/// How often a row is read whose object is gone.
+const MOST_READS: u32 = 3;
+
+/// Reads a row with its object. `read` returns none if the object is gone: since the row was read it has been
+/// replaced or deleted, so it is read again.
+pub(super) async fn with_row<T>(read: impl AsyncFn() -> Result<Option<T>, Error>) -> Result<T, Error> {
+    for _ in 0..MOST_READS {
+        if let Some(found) = read().await? {
+            return Ok(found);
+        }
+    }
+    Err(Error::Internal("the object of a row is missing".to_owned()))
+}
+
+/// None if there is no such object.
+pub(super) async fn read<T: DeserializeOwned>(key: &str, env: &Env) -> Result<Option<T>, Error> {
+    let Some(text) = files::read_text(env, key).await? else { return Ok(None) };
+    let object = serde_json::from_str(&text);
+    object.map(Some).map_err(|error| Error::Internal(format!("the object {key}: {error}")))
 }
 
 /// What the row has of these entries.

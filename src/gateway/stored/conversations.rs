@@ -13,12 +13,12 @@ use super::{Messages, not_found, store};
 use crate::{
     error::Error,
     gateway::{
-        call,
+        call, large,
         request::{GatewayRequest, Options},
     },
     http::{RequestContext, body, page},
     platform::{random, response::Response},
-    store::{Database, Rows},
+    store::{Database, Rows, Statement},
 };
 
 const DEFAULT_LIMIT: u32 = 25;
@@ -44,14 +44,22 @@ impl Conversation {
     /// The caller's conversation that the path names.
     async fn of(context: &RequestContext) -> Result<Self, Error> {
         let (id, user) = (context.param("id"), context.caller.user_id()?);
-        let found: Option<Self> = context.database()?.query(store::conversation(user, id)).await?.first()?;
-        found.ok_or_else(not_found)?.with_file(&context.env).await
+        Self::read(store::conversation(user, id), context).await
     }
 
-    /// With the messages of its file, if there is one.
-    async fn with_file(self, env: &Env) -> Result<Self, Error> {
+    async fn read(row: Statement, context: &RequestContext) -> Result<Self, Error> {
+        let database = context.database()?;
+        large::with_row(async || {
+            let found: Option<Self> = database.query(row.clone()).await?.first()?;
+            found.ok_or_else(not_found)?.with_file(&context.env).await
+        })
+        .await
+    }
+
+    /// With the messages of its file, if there is one. None if the file is gone.
+    async fn with_file(self, env: &Env) -> Result<Option<Self>, Error> {
         let messages = Messages { messages: self.messages, file: self.file }.read(env).await?;
-        Ok(Self { messages, file: None, ..self })
+        Ok(messages.map(|messages| Self { messages, file: None, ..self }))
     }
 
     /// All messages, including the last answer.
@@ -209,9 +217,7 @@ pub(crate) async fn unshare(context: RequestContext) -> Result<Response, Error> 
 
 /// `GET /chat/shared/{share_id}`: needs no credentials.
 pub(crate) async fn shared(context: RequestContext) -> Result<Response, Error> {
-    let found = context.database()?.query(store::shared(context.param("share_id"))).await?;
-    let found: Option<Conversation> = found.first()?;
-    let found = found.ok_or_else(not_found)?.with_file(&context.env).await?;
+    let found = Conversation::read(store::shared(context.param("share_id")), &context).await?;
     let shown = json!({ "title": found.title, "messages": found.shared() });
     Ok(Response::json(200, shown.to_string()).not_kept())
 }

@@ -130,12 +130,11 @@ struct Messages {
 }
 
 impl Messages {
-    /// All of them, from the object if there is one.
-    async fn read(self, env: &Env) -> Result<Vec<Value>, Error> {
-        match self.file {
-            Some(file) => Ok(large::read::<Self>(&file, env).await?.messages),
-            None => Ok(self.messages),
-        }
+    /// All of them, from the object if there is one. None if it is gone.
+    async fn read(self, env: &Env) -> Result<Option<Vec<Value>>, Error> {
+        let Some(file) = self.file else { return Ok(Some(self.messages)) };
+        let object: Option<Self> = large::read(&file, env).await?;
+        Ok(object.map(|object| object.messages))
     }
 }
 

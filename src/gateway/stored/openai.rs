@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{Messages, not_found, store};
 use crate::{
     error::Error,
+    gateway::large,
     http::{RequestContext, body, page},
     platform::response::Response,
     store::page::Page,
@@ -47,8 +48,12 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
 pub(crate) async fn messages(context: RequestContext) -> Result<Response, Error> {
     let (id, user) = (context.param("id"), context.caller.user_id()?);
     let wanted = Wanted::read(&context, false)?;
-    let found: Option<Messages> = context.database()?.query(store::messages(user, id)).await?.first()?;
-    let messages = found.ok_or_else(not_found)?.read(&context.env).await?;
+    let database = context.database()?;
+    let messages = large::with_row(async || {
+        let found: Option<Messages> = database.query(store::messages(user, id)).await?.first()?;
+        found.ok_or_else(not_found)?.read(&context.env).await
+    })
+    .await?;
     Ok(wanted.page(messages.into_iter().map(stored_message).collect()))
 }
 

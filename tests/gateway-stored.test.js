@@ -199,6 +199,34 @@ test("who reads a row whose object is replaced or deleted before it is read gets
   }
 });
 
+test("who wants an answer stored that is too large for that is told so", async () => {
+  const eve = await signIn();
+  const eves = await keyOf(eve);
+  const ask = (more, headers = {}) => api("POST", "/v1/chat/completions", { model: "gpt/m", messages: HI, store: true, temperature: 0, ...more }, { ...as(eves), ...headers });
+  const list = () => ok("GET", "/v1/chat/completions", undefined, eves).then(({ data }) => data.length);
+  const long = "x".repeat(400_000);
+  const chunk = (delta, finish_reason = null) => `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta, finish_reason }] })}\n\n`;
+  const raw = [...Array(4).fill(chunk({ content: long })), chunk({}, "stop"), "data: [DONE]\n\n"];
+  gpt.setAnswer(long.repeat(4));
+  const [buffered, cached] = [{ "x-gateway-stream-mode": "buffered" }, { "x-gateway-cache": "60" }];
+  for (const [more, headers] of [[{}], [{ stream: true }, buffered], [{ enabled_tools: ["extract_content"] }], [{ user: "a" }, cached], [{ user: "b" }, cached]]) {
+    if (more.stream) gpt.setFault({ raw });
+    const response = await ask(more, headers);
+    assert.deepEqual([response.status, response.headers.get("x-gateway-warnings")], [200, "store: the answer is too large to be stored"], JSON.stringify([more, headers]));
+    await response.text();
+  }
+  // A stream's headers are sent before its end is known.
+  gpt.setFault({ raw });
+  const live = await ask({ stream: true });
+  const { id } = JSON.parse((await live.text()).match(/data: (.*)/)[1]);
+  assert.equal((await api("GET", `/v1/chat/completions/${id}`, undefined, as(eves))).status, 404);
+  assert.equal(await list(), 0);
+  gpt.setAnswer("Short.");
+  assert.equal((await ask({})).headers.get("x-gateway-warnings"), null);
+  assert.equal(await list(), 1);
+  await ok("DELETE", "/chat/completions", undefined, eves);
+});
+
 test("a chat is stored and exported whole if it has half of an emoji, or is nested as deeply as the gateway takes it", async () => {
   const eve = await signIn();
   const eves = await keyOf(eve);

@@ -14,15 +14,37 @@ use crate::{
 /// The most that is stored in a row. A row of D1 holds two megabytes.
 pub(super) const MOST_BYTES_IN_ROW: usize = 1_500_000;
 
-/// Writes an object. The batch that writes its row needs the statement. None if it cannot be written.
-pub(super) async fn write(key: &str, object: String, env: &Env, database: &Database) -> Option<Statement> {
-    match files::put_unclaimed(env, database, key, object.into_bytes()).await {
-        Ok(()) => Some(files::claim(key)),
-        Err(error) => {
-            log::failure("gateway.store_large", &error);
-            None
+/// Why an answer is not stored, as its client is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unstored {
+    TooLarge,
+    /// The object cannot be written.
+    Failed,
+}
+
+impl Unstored {
+    pub(super) fn warning(self) -> &'static str {
+        match self {
+            Self::TooLarge => "store: the answer is too large to be stored",
+            Self::Failed => "store: the answer could not be stored",
         }
     }
+}
+
+/// Writes an object. The batch that writes its row needs the statement.
+pub(super) async fn write(
+    key: &str,
+    object: String,
+    env: &Env,
+    database: &Database,
+) -> Result<Statement, Unstored> {
+    files::put_unclaimed(env, database, key, object.into_bytes()).await.map_err(|error| failed(&error))?;
+    Ok(files::claim(key))
+}
+
+pub(super) fn failed(error: &Error) -> Unstored {
+    log::failure("gateway.store", error);
+    Unstored::Failed
 }
 
 /// How often a row is read whose object is gone.

@@ -11,7 +11,7 @@ use worker::Env;
 
 use super::{
     guard::Guards,
-    large::{self, MOST_BYTES_IN_ROW},
+    large::{self, MOST_BYTES_IN_ROW, Unstored},
     store::{self, NewResponse},
     stored,
     stored::openai::Wanted,
@@ -45,13 +45,13 @@ impl Keep {
         answer: Option<&DialectResponse>,
         reply: &Reply,
         database: &Database,
-    ) -> Vec<Statement> {
+    ) -> Result<Vec<Statement>, Unstored> {
         match (self, answer) {
             (Self::Response(keeper), Some(answer)) => keeper.statements(user, answer, reply, database).await,
             (Self::Completion(keeper), Some(answer)) => {
                 keeper.statements(user, answer, reply, database).await
             }
-            _ => Vec::new(),
+            _ => Ok(Vec::new()),
         }
     }
 }
@@ -79,32 +79,32 @@ impl Keeper {
         answer: &DialectResponse,
         reply: &Reply,
         database: &Database,
-    ) -> Vec<Statement> {
+    ) -> Result<Vec<Statement>, Unstored> {
         if answer.native.as_ref().is_some_and(|native| native.as_str().len() > MOST_BYTES) {
-            return Vec::new();
+            return Err(Unstored::TooLarge);
         }
         let body = Dialect::Responses.render_response(answer, reply);
         let whole = Dialect::Responses.render_response(answer, &with_thoughts(reply));
-        let Some(value) = tree(&whole) else { return Vec::new() };
+        let value = tree(&whole).ok_or(Unstored::Failed)?;
         let (id, output) =
             (value.get("id").and_then(Value::as_str), value.get("output").and_then(Value::as_array));
-        let (Some(id), Some(output)) = (id, output) else { return Vec::new() };
+        let (Some(id), Some(output)) = (id, output) else { return Err(Unstored::Failed) };
         let items: Vec<&Value> = self.items.iter().chain(output).collect();
         let (json, input_items) = (json!(items).to_string(), self.items.len());
         if json.len() + body.len() <= MOST_BYTES_IN_ROW {
             let row = NewResponse { id, items: &json, input_items, body: &body, file: None };
-            return vec![store::keep(user, &row, now_ms())];
+            return Ok(vec![store::keep(user, &row, now_ms())]);
         }
-        let Some(body) = tree(&body) else { return Vec::new() };
+        let body = tree(&body).ok_or(Unstored::Failed)?;
         let key = format!("responses/{id}");
         let object = format!(r#"{{"items":{json},"body":{body}}}"#);
         if object.len() > MOST_BYTES {
-            return Vec::new();
+            return Err(Unstored::TooLarge);
         }
-        let Some(claim) = large::write(&key, object, &self.env, database).await else { return Vec::new() };
+        let claim = large::write(&key, object, &self.env, database).await?;
         let ids = large::ids_of(items);
         let row = NewResponse { id, items: &ids, input_items, body: "null", file: Some(&key) };
-        vec![store::keep(user, &row, now_ms()), claim]
+        Ok(vec![store::keep(user, &row, now_ms()), claim])
     }
 }
 

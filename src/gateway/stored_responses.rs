@@ -90,7 +90,8 @@ impl Keeper {
             (value.get("id").and_then(Value::as_str), value.get("output").and_then(Value::as_array));
         let (Some(id), Some(output)) = (id, output) else { return Err(Unstored::Failed) };
         let items: Vec<&Value> = self.items.iter().chain(output).collect();
-        let (json, input_items) = (json!(items).to_string(), self.items.len());
+        let json = serde_json::to_string(&items).map_err(|_| Unstored::Failed)?;
+        let input_items = self.items.len();
         if json.len() + body.len() <= MOST_BYTES_IN_ROW {
             let row = NewResponse { id, items: &json, input_items, body: &body, file: None };
             return Ok(vec![store::keep(user, &row, now_ms())]);

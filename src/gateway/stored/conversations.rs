@@ -1,5 +1,7 @@
 //! Stored conversations in the API of the original client.
 
+use std::mem;
+
 use garde::Validate;
 use hatch_dialects::{
     Request,
@@ -62,30 +64,30 @@ impl Conversation {
         Ok(messages.map(|messages| Self { messages, file: None, ..self }))
     }
 
-    /// All messages, including the last answer.
-    fn messages(&self) -> Vec<Value> {
-        let mut messages = self.messages.clone();
-        let mut answer = self.body.pointer("/choices/0/message").cloned().unwrap_or_else(|| json!({}));
+    /// Takes all messages, including the last answer. They may be large, and are not copied.
+    fn take_messages(&mut self) -> Vec<Value> {
+        let mut answer = self.body.pointer_mut("/choices/0/message").map_or_else(|| json!({}), Value::take);
         if let Some(members) = answer.as_object_mut() {
             members.insert("id".to_owned(), json!(format!("{}-answer", self.id)));
             members.insert("model".to_owned(), json!(self.model));
             members.insert("timestamp".to_owned(), json!(self.updated_at));
         }
+        let mut messages = mem::take(&mut self.messages);
         messages.push(answer);
         messages
     }
 
-    /// What a reader of a shared conversation sees: the messages of the user and of the
+    /// Takes what a reader of a shared conversation sees: the messages of the user and of the
     /// model, without system messages and tool results.
-    fn shared(&self) -> Vec<Value> {
+    fn take_shared(&mut self) -> Vec<Value> {
         let is_shown = |message: &Value| {
             matches!(message.get("role").and_then(Value::as_str), Some("user" | "assistant"))
         };
-        let shown = |message: &Value| {
-            let member = |name: &str| message.get(name).cloned().unwrap_or_default();
-            json!({ "id": member("id"), "role": member("role"), "content": member("content") })
+        let shown = |mut message: Value| {
+            let mut member = |name| (name, message.get_mut(name).map(Value::take).unwrap_or_default());
+            Value::from_iter(["id", "role", "content"].map(&mut member))
         };
-        self.messages().iter().filter(|message| is_shown(message)).map(shown).collect()
+        self.take_messages().into_iter().filter(is_shown).map(shown).collect()
     }
 }
 
@@ -106,11 +108,18 @@ pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
 
 /// `GET /chat/completions/{id}`
 pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
-    let found = Conversation::of(&context).await?;
-    let shown = json!({
-        "id": found.id, "title": found.title, "model": found.model, "created_at": found.created_at, "updated_at": found.updated_at,
-        "is_public": found.share_id.is_some(), "share_id": found.share_id, "messages": found.messages(),
-    });
+    let mut found = Conversation::of(&context).await?;
+    let messages = found.take_messages();
+    let shown = Value::from_iter([
+        ("id", found.id.into()),
+        ("title", found.title.into()),
+        ("model", found.model.into()),
+        ("created_at", found.created_at.into()),
+        ("updated_at", found.updated_at.into()),
+        ("is_public", found.share_id.is_some().into()),
+        ("share_id", found.share_id.into()),
+        ("messages", Value::from(messages)),
+    ]);
     Ok(Response::json(200, shown.to_string()))
 }
 
@@ -152,8 +161,8 @@ const ASKS_FOR_TITLE: &str = "Write a title of at most six words for the convers
 
 /// `POST /chat/completions/{id}/generate-title`: a model writes a title.
 pub(crate) async fn generate_title(context: RequestContext) -> Result<Response, Error> {
-    let found = Conversation::of(&context).await?;
-    let lines: Vec<String> = found.shared().iter().map(line).collect();
+    let mut found = Conversation::of(&context).await?;
+    let lines: Vec<String> = found.take_shared().iter().map(line).collect();
     let text: String = lines.join("\n").chars().take(MOST_CHARS).collect();
     let database = context.database()?;
     let title = match text.is_empty() {
@@ -217,8 +226,9 @@ pub(crate) async fn unshare(context: RequestContext) -> Result<Response, Error> 
 
 /// `GET /chat/shared/{share_id}`: needs no credentials.
 pub(crate) async fn shared(context: RequestContext) -> Result<Response, Error> {
-    let found = Conversation::read(store::shared(context.param("share_id")), &context).await?;
-    let shown = json!({ "title": found.title, "messages": found.shared() });
+    let mut found = Conversation::read(store::shared(context.param("share_id")), &context).await?;
+    let shown =
+        Value::from_iter([("messages", Value::from(found.take_shared())), ("title", found.title.into())]);
     Ok(Response::json(200, shown.to_string()).not_kept())
 }
 
@@ -251,9 +261,9 @@ pub(crate) async fn feedback(context: RequestContext) -> Result<Response, Error>
 /// the messages of the `role`, `user` or `assistant`.
 pub(crate) async fn check(context: RequestContext) -> Result<Response, Error> {
     let role = role_of(&body::object(&context).await?)?;
-    let found = Conversation::of(&context).await?;
+    let mut found = Conversation::of(&context).await?;
     let guards = call::guards(&context).await?;
-    let messages = found.messages();
+    let messages = found.take_messages();
     let is_of_role = |message: &&Value| message.get("role").is_some_and(|other| other == role);
     let lines: Vec<String> = messages.iter().filter(is_of_role).map(line).collect();
     let (is_valid, violations) = guards.inspect(&lines.join("\n"), role == "assistant");
@@ -303,14 +313,14 @@ mod tests {
 
     #[test]
     fn a_shared_conversation_has_no_system_messages_and_no_tool_results() {
-        let found: Conversation = serde_json::from_value(json!({
+        let mut found: Conversation = serde_json::from_value(json!({
             "id": "c", "title": null, "model": "m", "created_at": "", "updated_at": "", "share_id": null,
             "messages": [{ "role": "system", "content": "secret" }, { "id": "1", "role": "user", "content": "Hi", "data": 1 },
                 { "role": "tool", "content": "secret" }],
             "body": { "choices": [{ "message": { "role": "assistant", "content": "Hello", "tool_calls": [] } }] },
         })).unwrap();
         assert_eq!(
-            json!(found.shared()),
+            json!(found.take_shared()),
             json!([
                 { "id": "1", "role": "user", "content": "Hi" }, { "id": "c-answer", "role": "assistant", "content": "Hello" },
             ])

@@ -33,7 +33,7 @@ pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
     let found = page::fetch(&database, &mut page, |page| store::list(user, &filter, page)).await?;
     let (next, list) = page::split(found.as_deref().unwrap_or_default());
     let list: Vec<Value> = serde_json::from_str(&list).map_err(|error| Error::database(error.to_string()))?;
-    Ok(page_of(&list, next.is_some()))
+    Ok(page_of(list, next.is_some()))
 }
 
 /// `GET /v1/chat/completions/{id}`
@@ -86,7 +86,7 @@ impl Wanted {
         }
         let has_more = entries.len() > self.limit;
         entries.truncate(self.limit);
-        page_of(&entries, has_more)
+        page_of(entries, has_more)
     }
 }
 
@@ -155,10 +155,16 @@ fn metadata_of(query: &str) -> Map<String, Value> {
 }
 
 /// A page in OpenAI's form.
-fn page_of(rows: &[Value], has_more: bool) -> Response {
+fn page_of(rows: Vec<Value>, has_more: bool) -> Response {
     let id = |row: Option<&Value>| row.and_then(|row| row.get("id")).cloned().unwrap_or_default();
     let (first_id, last_id) = (id(rows.first()), id(rows.last()));
-    let list = json!({ "object": "list", "data": rows, "first_id": first_id, "last_id": last_id, "has_more": has_more });
+    let list = Value::from_iter([
+        ("object", "list".into()),
+        ("data", Value::from(rows)),
+        ("first_id", first_id),
+        ("last_id", last_id),
+        ("has_more", has_more.into()),
+    ]);
     Response::json(200, list.to_string())
 }
 

@@ -349,6 +349,18 @@ test("`auto` chooses a model that hears, speaks or gives several answers if the 
   assert.equal((await good(await chat({ model: "auto", n: 2 }, cheapest))).model, "openai/gpt-6-astra");
 });
 
+test("a moderation model has its dated names, and `auto` is one that moderates but no model of embeddings", async () => {
+  const ask = (path, model) => api("POST", path, { model, input: "Hi" }, as(key));
+  const dated = await good(await ask("/v1/moderations", "omni-moderation-2024-09-26"));
+  assert.deepEqual([dated.model, gpt.requests.at(-1).body.model], ["omni-moderation-2024-09-26", "omni-moderation-2024-09-26"]);
+  const { model } = await good(await ask("/v1/moderations", "auto"));
+  assert.deepEqual([model, gpt.requests.at(-1).body.model], ["openai/omni-moderation-latest", "omni-moderation-latest"]);
+  const refused = await ask("/v1/embeddings", "auto");
+  const { error } = await refused.json();
+  assert.deepEqual([refused.status, error.param, error.code], [400, "model", "unsupported_value"]);
+  assert.match(error.message, /name a model/);
+});
+
 test("the tokens of a model that is not there cannot be counted", async () => {
   const count = (model) => api("POST", "/v1/messages/count_tokens", { model, messages: HI }, { ...as(key), ...VERSION });
   for (const model of ["auto", "claude-haiku-4-5", "openai/gpt-6-luna"]) assert.ok((await good(await count(model))).input_tokens > 0);

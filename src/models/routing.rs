@@ -114,7 +114,9 @@ pub(crate) fn resolve(
         let is_it = |model: &&Model| model.id == wanted || model.name == wanted;
         catalogue.models.iter().filter(is_it).find_map(with_provider)
     };
-    if let Some(candidate) = known(name).or_else(|| undated(name).and_then(known)) {
+    // A name with a date is one edition of the model without it, or of what is called the latest.
+    let edition = |rest: &str| known(rest).or_else(|| known(&format!("{rest}-latest")));
+    if let Some(candidate) = known(name).or_else(|| undated(name).and_then(edition)) {
         // The provider gets a dated name as the caller wrote it.
         let is_dated = candidate.model.id != name && candidate.model.name != name;
         let wanted = name.split_once('/').map_or(name, |(_, name)| name);
@@ -159,7 +161,7 @@ impl Candidate {
     }
 
     /// The name in an answer to who asked for this one: the same, unless the client has not named this model.
-    pub(crate) fn name_for<'a>(&'a self, asked: &'a str) -> &'a str {
+    pub(super) fn name_for<'a>(&'a self, asked: &'a str) -> &'a str {
         if self.model.id == asked || self.model.name == asked { asked } else { &self.model.id }
     }
 

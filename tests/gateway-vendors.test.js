@@ -361,6 +361,15 @@ test("a moderation model has its dated names, and `auto` is one that moderates b
   assert.match(error.message, /name a model/);
 });
 
+test("a model that thinks has room to write a title", async () => {
+  const { key: lunas } = await newKey(ada.token, { scopes: ["gateway"], gateway: { models: ["openai/gpt-6-luna"] } });
+  await good(await chat({ model: "openai/gpt-6-luna", store: true, completion_id: "titled" }, as(lunas)));
+  gpt.setAnswer(({ reasoning_effort, max_completion_tokens: most }) => (reasoning_effort === "low" && most >= 1000 ? "A greeting" : { content: "", finish: "length" }));
+  const titled = await api("POST", "/chat/completions/titled/generate-title", undefined, as(lunas));
+  assert.deepEqual(await good(titled), { title: "A greeting" });
+  gpt.setAnswer("Hello.");
+});
+
 test("the tokens of a model that is not there cannot be counted", async () => {
   const count = (model) => api("POST", "/v1/messages/count_tokens", { model, messages: HI }, { ...as(key), ...VERSION });
   for (const model of ["auto", "claude-haiku-4-5", "openai/gpt-6-luna"]) assert.ok((await good(await count(model))).input_tokens > 0);

@@ -349,6 +349,21 @@ test("`auto` chooses a model that hears, speaks or gives several answers if the 
   assert.equal((await good(await chat({ model: "auto", n: 2 }, cheapest))).model, "openai/gpt-6-astra");
 });
 
+test("the list of models in a body never reaches an upstream, also if the request is written anew, and counts in legacy completions", async () => {
+  const redacting = as((await newKey(ada.token, { scopes: ["gateway"], gateway: { guardrails: { input: { secrets: { action: "redact" } } } } })).key);
+  const secret = [{ role: "user", content: "ghp_abcdefghijklmnopqrstuvwxyz0123456789" }];
+  const [luna, haiku] = ["openai/gpt-6-luna", "anthropic/claude-haiku-4-5"];
+  await good(await chat({ model: luna, models: [haiku], store: true }));
+  await good(await chat({ model: luna, models: [haiku], messages: secret }, redacting));
+  await good(await message({ model: haiku, models: [luna], messages: secret }, redacting));
+  await good(await api("POST", "/v1/responses", { model: luna, models: [haiku], input: secret }, redacting));
+  claude.setFault({ status: 529, times: 9, path: "/v1/messages" });
+  const { model } = await good(await api("POST", "/v1/completions", { model: haiku, models: [luna], prompt: "Hi" }, as(key)));
+  claude.setFault();
+  assert.equal(model, luna);
+  for (const { body } of [...gpt.requests.slice(-4), claude.requests.at(-1)]) assert.ok(!("models" in body), JSON.stringify(body));
+});
+
 test("a moderation model has its dated names, and `auto` is one that moderates but no model of embeddings", async () => {
   const ask = (path, model) => api("POST", path, { model, input: "Hi" }, as(key));
   const dated = await good(await ask("/v1/moderations", "omni-moderation-2024-09-26"));

@@ -150,14 +150,18 @@ impl GatewayRequest {
         };
         let passed = input.map(|input| forward(&bytes, &[("input", Some(input))])).transpose()?;
         let has_references = !previous.is_empty() || !named.is_empty();
-        options.fallbacks.extend(fallbacks(&request)?);
+        options.fallbacks.extend(take_fallbacks(&mut request)?);
         Ok(Self { client, request, bytes, passed, has_references, ours, items, options })
     }
 
     /// A request that the gateway itself makes.
-    pub(super) fn ours(request: Request, options: Options) -> Self {
+    ///
+    /// # Errors
+    /// 400 for fallbacks that are no list of names.
+    pub(super) fn ours(mut request: Request, mut options: Options) -> Result<Self, Error> {
         let ours = Ours { is_bare: true, ..Ours::default() };
-        Self {
+        options.fallbacks.extend(take_fallbacks(&mut request)?);
+        Ok(Self {
             client: Dialect::Chat,
             request,
             bytes: Vec::new(),
@@ -278,9 +282,9 @@ fn is_id(id: &str) -> bool {
 const LONGEST_MODEL: usize = 256;
 const MOST_MODELS: usize = 8;
 
-/// The list `models` in the body, as in OpenRouter's API.
-fn fallbacks(request: &Request) -> Result<Vec<String>, Error> {
-    let Some((_, list)) = request.extra.iter().find(|(name, _)| name == "models") else {
+/// Takes the list `models` out of the body, as OpenRouter's API has it. No upstream knows it.
+fn take_fallbacks(request: &mut Request) -> Result<Vec<String>, Error> {
+    let Some(at) = request.extra.iter().position(|(name, _)| name == "models") else {
         return Ok(Vec::new());
     };
     let refused = || DialectError::invalid("models", "expected a list of the names of models");

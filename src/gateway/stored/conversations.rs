@@ -189,7 +189,7 @@ async fn ask_for_title(text: String, context: &RequestContext, database: &Databa
         }),
         ..Request::default()
     };
-    let mut inbound = GatewayRequest::ours(request, Options::read(context)?);
+    let mut inbound = GatewayRequest::ours(request, Options::read(context)?)?;
     let answer = call::whole(&mut inbound, context, database).await?.answer;
     let parts = answer.choices.iter().flat_map(|choice| &choice.parts);
     Ok(title_of(&parts.filter_map(Part::as_text).collect::<String>()))

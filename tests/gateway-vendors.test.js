@@ -364,6 +364,14 @@ test("the list of models in a body never reaches an upstream, also if the reques
   for (const { body } of [...gpt.requests.slice(-4), claude.requests.at(-1)]) assert.ok(!("models" in body), JSON.stringify(body));
 });
 
+test("a legacy completion is one request of its key's minute, and names what was left out once", async () => {
+  const limited = await newKey(ada.token, { scopes: ["gateway"], gateway: { rpm: 2 } });
+  const response = await api("POST", "/v1/completions", { model: "openai/gpt-6-luna", prompt: ["a", "b", "c"], suffix: "x" }, as(limited.key));
+  assert.equal((await good(response)).choices.length, 3);
+  assert.equal(response.headers.get("x-gateway-warnings"), "suffix: left out, chat models do not know it");
+  assert.deepEqual(await sql("SELECT used FROM model_budgets WHERE subject = ?", `rpm:${limited.id}`), [{ used: 1 }]);
+});
+
 test("a moderation model has its dated names, and `auto` is one that moderates but no model of embeddings", async () => {
   const ask = (path, model) => api("POST", path, { model, input: "Hi" }, as(key));
   const dated = await good(await ask("/v1/moderations", "omni-moderation-2024-09-26"));

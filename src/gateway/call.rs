@@ -109,7 +109,7 @@ impl Call {
         let cost = CallCost { most_micro_usd: most.unwrap_or_default(), prompt };
         let own = candidates.iter().filter(|candidate| has_own_key(candidate));
         let own = own.map(|candidate| candidate.provider.name.clone()).collect();
-        if step.as_ref().is_none_or(Step::is_first) {
+        if !options.is_counted && step.as_ref().is_none_or(Step::is_first) {
             budgets.count_request(database).await?;
         }
         let mut entry = budgets.reserve(is_counted.then_some(cost), own, database).await?;

@@ -46,6 +46,8 @@ pub(super) struct Options {
     /// For how long the answer may be cached. None uses no cache.
     pub(super) cache: Option<CacheControl>,
     pub(super) provider_key: Option<String>,
+    /// The client's request has been counted in the minute of its key: this is another question of it.
+    pub(super) is_counted: bool,
     /// The estimated tokens of a body whose texts are not messages.
     pub(super) other_tokens: u64,
     version: Option<String>,
@@ -78,6 +80,7 @@ impl Options {
             is_buffered,
             cache: header("x-gateway-cache").map(|header| CacheControl::parse(&header)).transpose()?,
             provider_key: header("x-provider-key").filter(|key| !key.is_empty()),
+            is_counted: false,
             other_tokens: 0,
             version: header("anthropic-version"),
             beta: header("anthropic-beta"),
@@ -170,7 +173,7 @@ impl GatewayRequest {
             ours,
             items: Vec::new(),
             options,
-        }
+        })
     }
 
     /// The client's body, with what only the gateway knows in place of its ids.
@@ -287,6 +290,7 @@ fn take_fallbacks(request: &mut Request) -> Result<Vec<String>, Error> {
     let Some(at) = request.extra.iter().position(|(name, _)| name == "models") else {
         return Ok(Vec::new());
     };
+    let (_, list) = request.extra.remove(at);
     let refused = || DialectError::invalid("models", "expected a list of the names of models");
     match serde_json::from_str(list.as_str()) {
         Ok(Value::Array(names)) => names

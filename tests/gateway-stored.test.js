@@ -332,6 +332,18 @@ test("a conversation is checked with its owner's guardrails", async () => {
   }
 });
 
+test("of a message with pictures its texts are titled and checked, and not its bytes", async () => {
+  gpt.setAnswer("A cat.");
+  const image_url = { url: `data:image/png;base64,${"iVBORw0KGgo".repeat(1_000)}` };
+  const content = [{ type: "image_url", image_url }, { type: "text", text: "What is it?" }, { type: "markdown_document", markdown_document: { markdown: "Call 4111 1111 1111 1111" } }];
+  const { id } = JSON.parse(await store(adas, { messages: [{ role: "user", content }] }));
+  await ok("POST", `/chat/completions/${id}/generate-title`, undefined, adas);
+  assert.equal(gpt.requests.at(-1).body.messages.at(-1).content, "user: What is it?\nCall 4111 1111 1111 1111\nassistant: A cat.");
+  const strict = await keyOf(ada, { guardrails: { input: { maxBytes: { bytes: 1_000, action: "block" }, pii: { action: "flag" } } } });
+  const { data } = await ok("POST", `/chat/completions/${id}/check`, { role: "user" }, strict);
+  assert.deepEqual(data, { isValid: true, violations: ["pii:card"] });
+});
+
 test("the newest thousand conversations of a user are stored, each for 30 days after its last change", async () => {
   await ok("DELETE", "/chat/completions", undefined, adas);
   await sql(

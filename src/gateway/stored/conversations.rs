@@ -195,11 +195,19 @@ async fn ask_for_title(text: String, context: &RequestContext, database: &Databa
     Ok(title_of(&parts.filter_map(Part::as_text).collect::<String>()))
 }
 
-/// `role: text`
+/// `role: text`, without pictures and other data.
 fn line(message: &Value) -> String {
-    let content = message.get("content").unwrap_or(&Value::Null);
-    let text = content.as_str().map_or_else(|| content.to_string(), str::to_owned);
-    format!("{}: {text}", message.get("role").and_then(Value::as_str).unwrap_or_default())
+    let role = message.get("role").and_then(Value::as_str).unwrap_or_default();
+    let text = match message.get("content") {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(parts)) => parts.iter().filter_map(text_of).collect::<Vec<_>>().join("\n"),
+        _ => String::new(),
+    };
+    format!("{role}: {text}")
+}
+
+fn text_of(part: &Value) -> Option<&str> {
+    ["/text", "/refusal", "/markdown_document/markdown"].iter().find_map(|at| part.pointer(at)?.as_str())
 }
 
 /// The first line of a model's answer, without quotation marks and Markdown around it.

@@ -10,7 +10,7 @@ import { startAnthropic } from "./fakes/anthropic.js";
 import { startWorker } from "./harness.js";
 
 const claude = await startAnthropic();
-const hatch = await startWorker(claudeVars(claude), [], { isCounted: true });
+const hatch = await startWorker(claudeVars(claude), [], { before: "tests/counted.js" });
 const isD1 = process.env.DATABASE !== "turso";
 test.after(() => claude.close());
 

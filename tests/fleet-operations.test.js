@@ -8,7 +8,7 @@ import { startWorker } from "./harness.js";
 
 const isD1 = process.env.DATABASE !== "turso";
 /** A Worker whose mirror in KV may lag by so many seconds; by default by five minutes. */
-const mirroring = (seconds) => startWorker({ HEARTBEAT_AUTH: "required", ...(seconds && { HEARTBEAT_MIRROR_SECONDS: seconds }) }, [], { isCounted: true });
+const mirroring = (seconds) => startWorker({ HEARTBEAT_AUTH: "required", ...(seconds && { HEARTBEAT_MIRROR_SECONDS: seconds }) }, [], { before: "tests/counted.js" });
 const [worker, prompt, sparing, silent] = [await mirroring(), await mirroring("0"), await mirroring("900"), await mirroring("off")];
 
 const MINUTE_MS = 60_000;

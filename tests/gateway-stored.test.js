@@ -18,7 +18,7 @@ const model = (id) => ({ id, context: 200000, max_output: 100, input: 1, output:
 const worker = await startWorker({
   ...production(stack), GATEWAY_IDLE_MS: "2000",
   PROVIDERS: JSON.stringify([{ name: "gpt", base_url: `${gpt.url}/v1`, key: gpt.key, dialect: "openai", models: [model("m"), model("n")] }]),
-});
+}, [], { before: "tests/held.js" });
 const { api, sql } = worker;
 const { signIn, newKey, ok } = people(worker, stack);
 const keyOf = async (who, gateway) => (await newKey(who.token, { scopes: ["gateway", "account"], gateway })).key;
@@ -157,6 +157,76 @@ test("messages that are too large for a row are an object, which is read, export
   await gone(last.file, "deleted with the account");
 });
 
+test("who reads a row whose object is replaced or deleted before it is read gets what is there then", async () => {
+  const eve = await signIn();
+  const eves = await keyOf(eve);
+  const reads = async (init) => (await fetch(`${worker.url}/reads`, init)).text();
+  /** The response to a request that has read its row before the change, and reads the object after it. */
+  const overtaken = async (change, method, path, body) => {
+    await reads({ method: "POST", body: "held" });
+    const response = api(method, path, body, as(eves));
+    await until(async () => (await reads()) === "waiting");
+    await change();
+    await sweep();
+    await reads({ method: "POST", body: "free" });
+    return response;
+  };
+  const sweep = () => worker.worker.scheduled({ cron: "* * * * *" });
+  const [one, two] = ["1", "2"].map((digit) => digit.repeat(1_600_000));
+  const talk = (content) => store(eves, { completion_id: "race", messages: [{ role: "user", content }] }, "/chat/completions");
+  const remove = () => ok("DELETE", "/chat/completions/race", undefined, eves);
+  gpt.setAnswer("Yes.");
+  for (const path of [() => "/v1/chat/completions/race/messages", () => "/chat/completions/race", (share) => `/chat/shared/${share}`]) {
+    for (const [change, status, content] of [[() => talk(two), 200, two], [() => talk("Hi"), 200, "Hi"], [remove, 404]]) {
+      await talk(one);
+      const { share_id } = await ok("POST", "/chat/completions/race/share", undefined, eves);
+      const response = await overtaken(change, "GET", path(share_id));
+      const { data, messages = data } = await response.json();
+      assert.ok(response.status === status && messages?.[0].content === content, `${response.status} instead of ${status}: ${path(share_id)}`);
+    }
+  }
+  const { responses } = sdk(eves);
+  const next = (more) => ["POST", "/v1/responses", { model: "gpt/m", input: "And now?", ...more }];
+  for (const [status, request] of [
+    [404, ({ id }) => ["GET", `/v1/responses/${id}`]],
+    [404, ({ id }) => ["GET", `/v1/responses/${id}/input_items`]],
+    [400, ({ id }) => next({ previous_response_id: id })],
+    [404, ({ output }) => next({ input: [{ type: "item_reference", id: output[0].id }] })],
+  ]) {
+    const response = await responses.create({ model: "gpt/m", input: one });
+    const got = await overtaken(() => responses.delete(response.id), ...request(response));
+    assert.equal(got.status, status, await got.text());
+  }
+});
+
+test("who wants an answer stored that is too large for that is told so", async () => {
+  const eve = await signIn();
+  const eves = await keyOf(eve);
+  const ask = (more, headers = {}) => api("POST", "/v1/chat/completions", { model: "gpt/m", messages: HI, store: true, temperature: 0, ...more }, { ...as(eves), ...headers });
+  const list = () => ok("GET", "/v1/chat/completions", undefined, eves).then(({ data }) => data.length);
+  const long = "x".repeat(400_000);
+  const chunk = (delta, finish_reason = null) => `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta, finish_reason }] })}\n\n`;
+  const raw = [...Array(4).fill(chunk({ content: long })), chunk({}, "stop"), "data: [DONE]\n\n"];
+  gpt.setAnswer(long.repeat(4));
+  const [buffered, cached] = [{ "x-gateway-stream-mode": "buffered" }, { "x-gateway-cache": "60" }];
+  for (const [more, headers] of [[{}], [{ stream: true }, buffered], [{ enabled_tools: ["extract_content"] }], [{ user: "a" }, cached], [{ user: "b" }, cached]]) {
+    if (more.stream) gpt.setFault({ raw });
+    const response = await ask(more, headers);
+    assert.deepEqual([response.status, response.headers.get("x-gateway-warnings")], [200, "store: the answer is too large to be stored"], JSON.stringify([more, headers]));
+    await response.text();
+  }
+  // A stream's headers are sent before its end is known.
+  gpt.setFault({ raw });
+  const live = await ask({ stream: true });
+  const { id } = JSON.parse((await live.text()).match(/data: (.*)/)[1]);
+  assert.equal((await api("GET", `/v1/chat/completions/${id}`, undefined, as(eves))).status, 404);
+  assert.equal(await list(), 0);
+  gpt.setAnswer("Short.");
+  assert.equal((await ask({})).headers.get("x-gateway-warnings"), null);
+  assert.equal(await list(), 1);
+  await ok("DELETE", "/chat/completions", undefined, eves);
+});
+
 test("a chat is stored and exported whole if it has half of an emoji, or is nested as deeply as the gateway takes it", async () => {
   const eve = await signIn();
   const eves = await keyOf(eve);
@@ -260,6 +330,18 @@ test("a conversation is checked with its owner's guardrails", async () => {
     const { content, data } = await check(strict, role);
     assert.ok(content.endsWith("not valid") && data.isValid === false && data.violations.length === 1, JSON.stringify(data));
   }
+});
+
+test("of a message with pictures its texts are titled and checked, and not its bytes", async () => {
+  gpt.setAnswer("A cat.");
+  const image_url = { url: `data:image/png;base64,${"iVBORw0KGgo".repeat(1_000)}` };
+  const content = [{ type: "image_url", image_url }, { type: "text", text: "What is it?" }, { type: "markdown_document", markdown_document: { markdown: "Call 4111 1111 1111 1111" } }];
+  const { id } = JSON.parse(await store(adas, { messages: [{ role: "user", content }] }));
+  await ok("POST", `/chat/completions/${id}/generate-title`, undefined, adas);
+  assert.equal(gpt.requests.at(-1).body.messages.at(-1).content, "user: What is it?\nCall 4111 1111 1111 1111\nassistant: A cat.");
+  const strict = await keyOf(ada, { guardrails: { input: { maxBytes: { bytes: 1_000, action: "block" }, pii: { action: "flag" } } } });
+  const { data } = await ok("POST", `/chat/completions/${id}/check`, { role: "user" }, strict);
+  assert.deepEqual(data, { isValid: true, violations: ["pii:card"] });
 });
 
 test("the newest thousand conversations of a user are stored, each for 30 days after its last change", async () => {

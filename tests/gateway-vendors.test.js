@@ -9,7 +9,7 @@ import { startAnthropic } from "./fakes/anthropic.js";
 import { startOpenAI } from "./fakes/openai.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
 import { startWorker } from "./harness.js";
-import { as, people, production } from "./people.js";
+import { ADMIN_TOKEN, as, people, production } from "./people.js";
 
 const [stack, claude, gpt] = [await startStackAuth(), await startAnthropic(), await startOpenAI({ functionsByResponses: true })];
 after(() => Promise.all([stack.close(), claude.close(), gpt.close()]));
@@ -324,6 +324,72 @@ test("audio passes in a stream, whether it is held back or not", async () => {
     assert.ok((await streamed.text()).includes("UklGRg=="));
     assert.equal(streamed.headers.get("x-gateway-cache"), "miss");
   }
+  gpt.setAnswer("Hello.");
+});
+
+test("`auto` chooses a model that hears, speaks or gives several answers if the request needs it, and a stored chat may be spoken", async () => {
+  const heard = [{ role: "user", content: [{ type: "text", text: "What is said?" }, { type: "input_audio", input_audio: { data: "UklGRg==", format: "wav" } }] }];
+  const spoken = { modalities: ["text", "audio"], audio: { voice: "alloy", format: "wav" } };
+  for (const [need, more] of [["audio_input", { messages: heard }], ["audio_output", spoken]]) {
+    const { error } = await (await chat({ model: "auto", ...more })).json();
+    assert.deepEqual([error.param, error.code], ["model", "unsupported_value"], JSON.stringify(error));
+    assert.ok(error.message.includes(need) && error.message.includes("name a model"), error.message);
+  }
+  const prices = { input: 1_000_000, output: 2_000_000, cacheRead: 0, cacheWrite: 0, cacheWriteLong: 0 };
+  const audible = { displayName: "GPT Audio", context: 100_000, maxOutput: 1000, prices, above: null, capabilities: ["audio_input", "audio_output", "sampling"], quality: 1, speed: 1, source: "test" };
+  await good(await api("PUT", "/admin/models/openai/gpt-audio", audible, as(ADMIN_TOKEN)));
+  for (const more of [{ messages: heard }, spoken, { ...spoken, store: true }]) {
+    const { model } = await good(await chat({ model: "auto", ...more }));
+    assert.deepEqual([model, gpt.requests.at(-1).body.modalities], ["openai/gpt-audio", more.modalities]);
+  }
+  await good(await chat({ model: "openai/gpt-6-luna", ...spoken, store: true }));
+  assert.deepEqual(gpt.requests.at(-1).body.modalities, spoken.modalities);
+  const cheapest = { "x-gateway-route": "cost", ...as((await newKey(ada.token, { scopes: ["gateway"], gateway: { models: ["anthropic/claude-haiku-5-5", "openai/gpt-6-astra"] } })).key) };
+  assert.equal((await good(await chat({ model: "auto" }, cheapest))).model, "anthropic/claude-haiku-5-5");
+  assert.equal((await good(await chat({ model: "auto", n: 2 }, cheapest))).model, "openai/gpt-6-astra");
+});
+
+test("the list of models in a body never reaches an upstream, also if the request is written anew, and counts in legacy completions", async () => {
+  const redacting = as((await newKey(ada.token, { scopes: ["gateway"], gateway: { guardrails: { input: { secrets: { action: "redact" } } } } })).key);
+  const secret = [{ role: "user", content: "ghp_abcdefghijklmnopqrstuvwxyz0123456789" }];
+  const [luna, haiku] = ["openai/gpt-6-luna", "anthropic/claude-haiku-4-5"];
+  await good(await chat({ model: luna, models: [haiku], store: true }));
+  await good(await chat({ model: luna, models: [haiku], messages: secret }, redacting));
+  await good(await message({ model: haiku, models: [luna], messages: secret }, redacting));
+  await good(await api("POST", "/v1/responses", { model: luna, models: [haiku], input: secret }, redacting));
+  claude.setFault({ status: 529, times: 9, path: "/v1/messages" });
+  const { model } = await good(await api("POST", "/v1/completions", { model: haiku, models: [luna], prompt: "Hi" }, as(key)));
+  claude.setFault();
+  assert.equal(model, luna);
+  for (const { body } of [...gpt.requests.slice(-4), claude.requests.at(-1)]) assert.ok(!("models" in body), JSON.stringify(body));
+});
+
+test("a legacy completion is one request of its key's minute, and names what was left out once", async () => {
+  const limited = await newKey(ada.token, { scopes: ["gateway"], gateway: { rpm: 2 } });
+  const response = await api("POST", "/v1/completions", { model: "openai/gpt-6-luna", prompt: ["a", "b", "c"], suffix: "x" }, as(limited.key));
+  assert.equal((await good(response)).choices.length, 3);
+  assert.equal(response.headers.get("x-gateway-warnings"), "suffix: left out, chat models do not know it");
+  assert.deepEqual(await sql("SELECT used FROM model_budgets WHERE subject = ?", `rpm:${limited.id}`), [{ used: 1 }]);
+});
+
+test("a moderation model has its dated names, and `auto` is one that moderates but no model of embeddings", async () => {
+  const ask = (path, model) => api("POST", path, { model, input: "Hi" }, as(key));
+  const dated = await good(await ask("/v1/moderations", "omni-moderation-2024-09-26"));
+  assert.deepEqual([dated.model, gpt.requests.at(-1).body.model], ["omni-moderation-2024-09-26", "omni-moderation-2024-09-26"]);
+  const { model } = await good(await ask("/v1/moderations", "auto"));
+  assert.deepEqual([model, gpt.requests.at(-1).body.model], ["openai/omni-moderation-latest", "omni-moderation-latest"]);
+  const refused = await ask("/v1/embeddings", "auto");
+  const { error } = await refused.json();
+  assert.deepEqual([refused.status, error.param, error.code], [400, "model", "unsupported_value"]);
+  assert.match(error.message, /name a model/);
+});
+
+test("a model that thinks has room to write a title", async () => {
+  const { key: lunas } = await newKey(ada.token, { scopes: ["gateway"], gateway: { models: ["openai/gpt-6-luna"] } });
+  await good(await chat({ model: "openai/gpt-6-luna", store: true, completion_id: "titled" }, as(lunas)));
+  gpt.setAnswer(({ reasoning_effort, max_completion_tokens: most }) => (reasoning_effort === "low" && most >= 1000 ? "A greeting" : { content: "", finish: "length" }));
+  const titled = await api("POST", "/chat/completions/titled/generate-title", undefined, as(lunas));
+  assert.deepEqual(await good(titled), { title: "A greeting" });
   gpt.setAnswer("Hello.");
 });
 

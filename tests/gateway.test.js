@@ -16,7 +16,7 @@ const hatch = await startWorker({
   CLAUDE_API_KEY: claude.key, CLAUDE_BASE_URL: claude.url,
   OPENAI_API_KEY: gpt.key, OPENAI_BASE_URL: `${gpt.url}/v1`,
   GATEWAY_FIRST_TOKEN_MS: "2000", GATEWAY_IDLE_MS: "2000",
-  PROVIDERS: JSON.stringify([{ name: "backup", base_url: `${backup.url}/v1`, key: "backup-key", dialect: "openai", models: [model("m"), model("small", { context: 50 }), model("unpriced", { input: undefined })] }]),
+  PROVIDERS: JSON.stringify([{ name: "backup", base_url: `${backup.url}/v1`, key: "backup-key", dialect: "openai", models: [model("m"), model("small", { context: 50 }), model("unpriced", { input: undefined }), model("frail")] }]),
 });
 const sandbox = await startWorker();
 const { api } = hatch;
@@ -74,6 +74,18 @@ test("the first curl line works without any key: chat, messages, responses, mode
   assert.deepEqual(embeddings.data.map(({ embedding, index }) => [embedding.length, index]), [[8, 0], [8, 1]]);
   assert.equal((await client.moderations.create({ input: "Hi" })).results[0].flagged, false);
   assert.ok((await anthropic(sandbox).messages.countTokens({ model: "sandbox", messages: HI })).input_tokens > 0);
+});
+
+test("the sandbox model that `auto` has chosen names itself, whole, in a stream and in a stored chat", async () => {
+  const client = openai(sandbox);
+  const names = [(await client.chat.completions.create({ model: "auto", messages: HI, store: true })).model];
+  for await (const chunk of await client.chat.completions.create({ model: "auto", messages: HI, stream: true })) names.push(chunk.model);
+  names.push((await anthropic(sandbox).messages.create({ model: "auto", max_tokens: 100, messages: HI })).model);
+  names.push((await client.responses.create({ model: "auto", input: "Hi" })).model);
+  names.push((await client.completions.create({ model: "auto", prompt: "Hi" })).model);
+  names.push(...(await client.chat.completions.list()).data.map(({ model }) => model));
+  assert.deepEqual([...new Set(names)], ["sandbox/sandbox"]);
+  assert.equal((await client.chat.completions.create({ model: "sandbox", messages: HI })).model, "sandbox");
 });
 
 test("the sandbox model plays a tool loop in each dialect", async () => {
@@ -233,6 +245,23 @@ test("a buffered stream that breaks off is replaced by another model's answer", 
   const { text, headers } = await raw(hatch, { model: "gpt-6-astra", models: ["backup/m"], messages: HI, stream: true }, { "x-gateway-stream-mode": "buffered" });
   assert.equal(headers.get("x-gateway-model"), "backup/m");
   assert.equal(lawful(text).map(({ choices }) => choices[0].delta.content ?? "").join(""), "B answers.");
+});
+
+test("an answer that is held back and ends early is one that breaks off: it is asked for again, and costs nothing", async () => {
+  backup.setAnswer("word ".repeat(40));
+  const begun = `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta: { role: "assistant", content: "word " }, finish_reason: null }] })}\n\n`;
+  const seen = [];
+  for (const fault of [{ cutAfterBytes: 600 }, { raw: [begun] }]) {
+    backup.setFault({ ...fault, times: 99 });
+    const before = backup.requests.length;
+    const { status, text, headers } = await raw(hatch, { model: "backup/frail", messages: HI, stream: true }, { "x-gateway-stream-mode": "buffered" });
+    seen.push([status, JSON.parse(text).error.code, headers.get("x-gateway-attempts"), backup.requests.length - before]);
+  }
+  backup.setFault();
+  assert.deepEqual(seen[1], seen[0]);
+  assert.ok(seen[0][0] === 502 && seen[0][3] > 1, JSON.stringify(seen));
+  const calls = await hatch.sql("SELECT status, cost_micro_usd AS cost FROM model_calls ORDER BY created_at DESC LIMIT 2");
+  assert.deepEqual(calls, [{ status: 502, cost: 0 }, { status: 502, cost: 0 }]);
 });
 
 test("a context that is too long goes to a model with a larger one, and nowhere else", async () => {

@@ -16,20 +16,20 @@ import { startSqld } from "./sqld.js";
  *
  * @param {Record<string, string>} vars
  * @param {object[]} others Workers that run beside it, as Miniflare takes them
- * @param {{isCounted?: boolean, ai?: string}} options whether counted.js goes before it; the address behind its binding of Workers AI
+ * @param {{before?: string, ai?: string}} options the file of tests/ that goes before it, such as counted.js; the address behind its binding of Workers AI
  * @returns the running Worker: `url`, `api(method, path, body?, headers?)`,
  *   which checks the response against public/openapi.json,
  *   `sql(text, ...args)` (runs one statement on its database, whichever that
  *   is; the rows as objects), `env` (the bindings), `worker` (`fetch`, `scheduled`, `getEnv(name?)`), and
  *   `harness` (`getLogs`, `clearLogs`, `restart`).
  */
-export async function startWorker(vars = {}, others = [], { isCounted = false, ai } = {}) {
+export async function startWorker(vars = {}, others = [], { before, ai } = {}) {
   const sqld = process.env.DATABASE === "turso" ? await startMigratedSqld() : undefined;
   const database = sqld && { DATABASE_URL: sqld.url, DATABASE_AUTH_TOKEN: sqld.token };
   const binding = ai && { ai: { binding: "AI", remoteProxyConnectionString: new URL(ai) } };
   const hatch = { ...configured("wrangler.toml", { ENVIRONMENT: "development", ...database, ...vars }), ...binding };
-  const counted = isCounted ? behind("tests/counted.js", hatch) : hatch;
-  const recorded = sqld ? counted : behind("tests/recorded.js", counted);
+  const second = before ? behind(before, hatch) : hatch;
+  const recorded = sqld ? second : behind("tests/recorded.js", second);
   const workers = await run([recorded, configured("compiler/wrangler.toml"), ...others]);
   after(() => workers.stop());
   const env = await workers.env();

@@ -90,6 +90,12 @@ impl From<Error> for ExportAborted {
     }
 }
 
+impl From<stream::Broken> for ExportAborted {
+    fn from(broken: stream::Broken) -> Self {
+        Self::ByUs(broken.into())
+    }
+}
+
 impl From<stream::Gone> for ExportAborted {
     fn from(_: stream::Gone) -> Self {
         Self::ByClient
@@ -184,12 +190,15 @@ async fn write_with_file(client: &Writer, row: &str, key: &str, env: &Env) -> Re
         return Ok(client.write(row.as_bytes()).await?);
     };
     client.write(format!("{open},").as_bytes()).await?;
-    let mut chunks = Chunks::of(&members)?;
+    let mut chunks = Chunks::of(&members, 1, CHUNK)?;
     while let Some(chunk) = chunks.next().await? {
         client.write(&chunk).await?;
     }
     Ok(())
 }
+
+/// How many bytes of a file are read at a time.
+const CHUNK: u32 = 64 * 1024;
 
 /// Where the members of an object begin, if it is written without spaces.
 const AFTER_BRACE: u64 = 1;

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use futures::FutureExt as _;
 use hatch_dialects::{
     Class, DailyBudget, Dialect, Error as DialectError, Filter, Reply, Request, Seal, Usage, estimate_prompt,
 };
@@ -108,7 +109,7 @@ impl Call {
         let cost = CallCost { most_micro_usd: most.unwrap_or_default(), prompt };
         let own = candidates.iter().filter(|candidate| has_own_key(candidate));
         let own = own.map(|candidate| candidate.provider.name.clone()).collect();
-        if step.as_ref().is_none_or(Step::is_first) {
+        if !options.is_counted && step.as_ref().is_none_or(Step::is_first) {
             budgets.count_request(database).await?;
         }
         let mut entry = budgets.reserve(is_counted.then_some(cost), own, database).await?;
@@ -198,9 +199,9 @@ impl Call {
                 );
                 if is_kept {
                     // The client may ask for it as soon as it has the answer.
-                    close.await;
+                    response::warn(&mut headers, close.await.as_slice());
                 } else {
-                    context.background.run(close);
+                    context.background.run(close.map(drop));
                 }
                 Ok(Begun::Whole(Box::new(Whole { answer: watched?, bytes, events, reply, headers })))
             }
@@ -208,7 +209,7 @@ impl Call {
     }
 
     /// Records the call of a whole answer. `watched` is what the guardrails have left
-    /// of it, which is stored and cached.
+    /// of it, which is stored and cached. Returns a warning if it cannot be stored.
     async fn close(
         self,
         response: hatch_dialects::Response,
@@ -216,7 +217,7 @@ impl Call {
         answered: AnsweredCall,
         client: Dialect,
         database: Database,
-    ) {
+    ) -> Option<&'static str> {
         if let (Some(place), Some(watched)) = (&self.place, &watched) {
             place.put(watched, client, &answered.candidate, &answered.reply).await;
         }
@@ -228,7 +229,9 @@ impl Call {
             Usage { input: self.prompt_tokens, ..Usage::default() },
         );
         let kept = self.keep.statements(&self.entry.user, watched.as_ref(), &answered.reply, &database).await;
-        self.entry.close(outcome, kept, &database).await;
+        let warning = kept.as_ref().err().map(|unstored| unstored.warning());
+        self.entry.close(outcome, kept.unwrap_or_default(), &database).await;
+        warning
     }
 
     /// Applies the guardrails to a whole answer. The headers get a warning for
@@ -447,14 +450,16 @@ async fn respond_from_cache(
     reply.model.clone_from(&answer.model);
     let usage = answer.usage.unwrap_or_default();
     let outcome = Outcome { model: Some(&model), status: 200, usage, is_hit: true, ..Outcome::default() };
-    let statements = call.keep.statements(&call.entry.user, Some(&answer), &reply, database).await;
-    call.entry.close(outcome, statements, database).await;
-    let headers = vec![
+    let kept = call.keep.statements(&call.entry.user, Some(&answer), &reply, database).await;
+    let warning = kept.as_ref().err().map(|unstored| unstored.warning());
+    call.entry.close(outcome, kept.unwrap_or_default(), database).await;
+    let mut headers = vec![
         ("x-gateway-provider", provider),
         ("x-gateway-model", model),
         ("x-gateway-attempts", "0".to_owned()),
         ("x-gateway-cache", "hit".to_owned()),
     ];
+    response::warn(&mut headers, warning.as_slice());
     response::whole(&answer, None, inbound.client, inbound.request.stream, &reply, headers)
 }
 

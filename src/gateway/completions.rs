@@ -23,7 +23,9 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let mut answers: Vec<DialectResponse> = Vec::new();
     let mut last: Option<(Reply, response::Headers)> = None;
     for request in &completion.requests {
-        let mut inbound = GatewayRequest::ours(request.clone(), Options::read(&context)?);
+        let mut options = Options::read(&context)?;
+        options.is_counted = last.is_some();
+        let mut inbound = GatewayRequest::ours(request.clone(), options)?;
         let whole = call::whole(&mut inbound, &context, &database).await?;
         answers.push(whole.answer);
         last = Some((whole.reply, whole.headers));

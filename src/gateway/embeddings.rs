@@ -1,7 +1,7 @@
 //! `POST /v1/embeddings`.
 
 use hatch_dialects::{
-    Embeddings, Json, Request, Usage, estimate, parse_embeddings, render_embeddings,
+    Embeddings, Error as DialectError, Json, Request, Usage, estimate, parse_embeddings, render_embeddings,
     request::{Message, Part, Role},
     translate_embeddings, tree,
 };
@@ -23,6 +23,10 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let database = context.database()?;
     let bytes = body::bytes(&context).await?;
     let mut embeddings = parse_embeddings(&bytes)?;
+    if embeddings.model == models::AUTO {
+        let words = "vectors of different models cannot be compared: name a model of embeddings";
+        return Err(DialectError::unsupported("model", words).into());
+    }
     let mut request = as_request(&embeddings);
     let is_text = request.messages.iter().any(|message| !message.parts.is_empty());
     let mut options = Options::read(&context)?;

@@ -1,7 +1,7 @@
 //! Applies guardrails: to a request before a model is asked, and to an answer
 //! before the client gets it.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{borrow::Cow, collections::BTreeMap, rc::Rc};
 
 use hatch_dialects::{
     Class, Error as DialectError, Event, Filter, Json, Request, Response,
@@ -154,7 +154,9 @@ fn redact(value: &mut Value, guards: &[Guard], passes: &mut bool) {
             for guard in guards {
                 let inspection = guard.inspect(text);
                 *passes &= !inspection.is_blocked;
-                *text = inspection.text.into_owned();
+                if let Cow::Owned(left) = inspection.text {
+                    *text = left;
+                }
             }
         }
         Value::Array(items) => items.iter_mut().for_each(|item| redact(item, guards, passes)),

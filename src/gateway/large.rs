@@ -14,21 +14,58 @@ use crate::{
 /// The most that is stored in a row. A row of D1 holds two megabytes.
 pub(super) const MOST_BYTES_IN_ROW: usize = 1_500_000;
 
-/// Writes an object. The batch that writes its row needs the statement. None if it cannot be written.
-pub(super) async fn write(key: &str, object: String, env: &Env, database: &Database) -> Option<Statement> {
-    match files::put_unclaimed(env, database, key, object.into_bytes()).await {
-        Ok(()) => Some(files::claim(key)),
-        Err(error) => {
-            log::failure("gateway.store_large", &error);
-            None
+/// Why an answer is not stored, as its client is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unstored {
+    TooLarge,
+    /// The object cannot be written.
+    Failed,
+}
+
+impl Unstored {
+    pub(super) fn warning(self) -> &'static str {
+        match self {
+            Self::TooLarge => "store: the answer is too large to be stored",
+            Self::Failed => "store: the answer could not be stored",
         }
     }
 }
 
-pub(super) async fn read<T: DeserializeOwned>(key: &str, env: &Env) -> Result<T, Error> {
-    let text = files::read_text(env, key).await?;
-    let text = text.ok_or_else(|| Error::Internal(format!("the object {key} is missing")))?;
-    hatch_json::from_str(&text).map_err(|error| Error::Internal(format!("the object {key}: {error}")))
+/// Writes an object. The batch that writes its row needs the statement.
+pub(super) async fn write(
+    key: &str,
+    object: String,
+    env: &Env,
+    database: &Database,
+) -> Result<Statement, Unstored> {
+    files::put_unclaimed(env, database, key, object.into_bytes()).await.map_err(|error| failed(&error))?;
+    Ok(files::claim(key))
+}
+
+pub(super) fn failed(error: &Error) -> Unstored {
+    log::failure("gateway.store", error);
+    Unstored::Failed
+}
+
+/// How often a row is read whose object is gone.
+const MOST_READS: u32 = 3;
+
+/// Reads a row with its object. `read` returns none if the object is gone: since the row was read it has been
+/// replaced or deleted, so it is read again.
+pub(super) async fn with_row<T>(read: impl AsyncFn() -> Result<Option<T>, Error>) -> Result<T, Error> {
+    for _ in 0..MOST_READS {
+        if let Some(found) = read().await? {
+            return Ok(found);
+        }
+    }
+    Err(Error::Internal("the object of a row is missing".to_owned()))
+}
+
+/// None if there is no such object.
+pub(super) async fn read<T: DeserializeOwned>(key: &str, env: &Env) -> Result<Option<T>, Error> {
+    let Some(text) = files::read_text(env, key).await? else { return Ok(None) };
+    let object = hatch_json::from_str(&text);
+    object.map(Some).map_err(|error| Error::Internal(format!("the object {key}: {error}")))
 }
 
 /// What the row has of these entries.

@@ -15,7 +15,7 @@ use crate::{
     platform::response::Response,
 };
 
-/// `POST /v1/moderations`. Without a model in the body, the first model of the
+/// `POST /v1/moderations`. Without a model in the body, or for `auto`, the first model of the
 /// catalogue that can moderate answers.
 pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let database = context.database()?;
@@ -23,9 +23,9 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let moderation = parse_moderation(&bytes)?;
     let mut options = Options::read(&context)?;
     options.other_tokens = estimate(moderation.input.as_str());
-    let model = match &moderation.model {
-        Some(model) => model.clone(),
-        None => {
+    let model = match moderation.model.as_deref() {
+        Some(model) if model != models::AUTO => model.to_owned(),
+        _ => {
             moderate::default_model(&Account::of(&context).await?.keys(&context)?, &context, &database)
                 .await?
         }

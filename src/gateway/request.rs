@@ -46,6 +46,8 @@ pub(super) struct Options {
     /// For how long the answer may be cached. None uses no cache.
     pub(super) cache: Option<CacheControl>,
     pub(super) provider_key: Option<String>,
+    /// The client's request has been counted in the minute of its key: this is another question of it.
+    pub(super) is_counted: bool,
     /// The estimated tokens of a body whose texts are not messages.
     pub(super) other_tokens: u64,
     version: Option<String>,
@@ -78,6 +80,7 @@ impl Options {
             is_buffered,
             cache: header("x-gateway-cache").map(|header| CacheControl::parse(&header)).transpose()?,
             provider_key: header("x-provider-key").filter(|key| !key.is_empty()),
+            is_counted: false,
             other_tokens: 0,
             version: header("anthropic-version"),
             beta: header("anthropic-beta"),
@@ -150,14 +153,18 @@ impl GatewayRequest {
         };
         let passed = input.map(|input| forward(&bytes, &[("input", Some(input))])).transpose()?;
         let has_references = !previous.is_empty() || !named.is_empty();
-        options.fallbacks.extend(fallbacks(&request)?);
+        options.fallbacks.extend(take_fallbacks(&mut request)?);
         Ok(Self { client, request, bytes, passed, has_references, ours, items, options })
     }
 
     /// A request that the gateway itself makes.
-    pub(super) fn ours(request: Request, options: Options) -> Self {
+    ///
+    /// # Errors
+    /// 400 for fallbacks that are no list of names.
+    pub(super) fn ours(mut request: Request, mut options: Options) -> Result<Self, Error> {
         let ours = Ours { is_bare: true, ..Ours::default() };
-        Self {
+        options.fallbacks.extend(take_fallbacks(&mut request)?);
+        Ok(Self {
             client: Dialect::Chat,
             request,
             bytes: Vec::new(),
@@ -166,7 +173,7 @@ impl GatewayRequest {
             ours,
             items: Vec::new(),
             options,
-        }
+        })
     }
 
     /// The client's body, with what only the gateway knows in place of its ids.
@@ -278,11 +285,12 @@ fn is_id(id: &str) -> bool {
 const LONGEST_MODEL: usize = 256;
 const MOST_MODELS: usize = 8;
 
-/// The list `models` in the body, as in OpenRouter's API.
-fn fallbacks(request: &Request) -> Result<Vec<String>, Error> {
-    let Some((_, list)) = request.extra.iter().find(|(name, _)| name == "models") else {
+/// Takes the list `models` out of the body, as OpenRouter's API has it. No upstream knows it.
+fn take_fallbacks(request: &mut Request) -> Result<Vec<String>, Error> {
+    let Some(at) = request.extra.iter().position(|(name, _)| name == "models") else {
         return Ok(Vec::new());
     };
+    let (_, list) = request.extra.remove(at);
     let refused = || DialectError::invalid("models", "expected a list of the names of models");
     match hatch_json::from_str(list.as_str()) {
         Ok(Value::Array(names)) => names

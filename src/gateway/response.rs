@@ -15,7 +15,9 @@ pub(super) type Headers = Vec<(&'static str, String)>;
 
 /// The headers that say which model has answered.
 pub(super) fn headers(answered: &AnsweredCall, warnings: &[String]) -> Headers {
-    let warnings: Vec<&str> = answered.warnings.iter().chain(warnings).map(String::as_str).collect();
+    // What was rendered has the warnings of its request already.
+    let others = warnings.iter().filter(|warning| !answered.warnings.contains(warning));
+    let warnings: Vec<&str> = answered.warnings.iter().chain(others).map(String::as_str).collect();
     headers_of(&answered.candidate, answered.attempts, &warnings)
 }
 

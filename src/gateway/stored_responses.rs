@@ -11,7 +11,7 @@ use worker::Env;
 
 use super::{
     guard::Guards,
-    large::{self, MOST_BYTES_IN_ROW},
+    large::{self, MOST_BYTES_IN_ROW, Unstored},
     store::{self, NewResponse},
     stored,
     stored::openai::Wanted,
@@ -45,13 +45,13 @@ impl Keep {
         answer: Option<&DialectResponse>,
         reply: &Reply,
         database: &Database,
-    ) -> Vec<Statement> {
+    ) -> Result<Vec<Statement>, Unstored> {
         match (self, answer) {
             (Self::Response(keeper), Some(answer)) => keeper.statements(user, answer, reply, database).await,
             (Self::Completion(keeper), Some(answer)) => {
                 keeper.statements(user, answer, reply, database).await
             }
-            _ => Vec::new(),
+            _ => Ok(Vec::new()),
         }
     }
 }
@@ -79,32 +79,33 @@ impl Keeper {
         answer: &DialectResponse,
         reply: &Reply,
         database: &Database,
-    ) -> Vec<Statement> {
+    ) -> Result<Vec<Statement>, Unstored> {
         if answer.native.as_ref().is_some_and(|native| native.as_str().len() > MOST_BYTES) {
-            return Vec::new();
+            return Err(Unstored::TooLarge);
         }
         let body = Dialect::Responses.render_response(answer, reply);
         let whole = Dialect::Responses.render_response(answer, &with_thoughts(reply));
-        let Some(value) = tree(&whole) else { return Vec::new() };
+        let value = tree(&whole).ok_or(Unstored::Failed)?;
         let (id, output) =
             (value.get("id").and_then(Value::as_str), value.get("output").and_then(Value::as_array));
-        let (Some(id), Some(output)) = (id, output) else { return Vec::new() };
+        let (Some(id), Some(output)) = (id, output) else { return Err(Unstored::Failed) };
         let items: Vec<&Value> = self.items.iter().chain(output).collect();
-        let (json, input_items) = (json!(items).to_string(), self.items.len());
+        let json = serde_json::to_string(&items).map_err(|_| Unstored::Failed)?;
+        let input_items = self.items.len();
         if json.len() + body.len() <= MOST_BYTES_IN_ROW {
             let row = NewResponse { id, items: &json, input_items, body: &body, file: None };
-            return vec![store::keep(user, &row, now_ms())];
+            return Ok(vec![store::keep(user, &row, now_ms())]);
         }
-        let Some(body) = tree(&body) else { return Vec::new() };
+        let body = tree(&body).ok_or(Unstored::Failed)?;
         let key = format!("responses/{id}");
         let object = format!(r#"{{"items":{json},"body":{body}}}"#);
         if object.len() > MOST_BYTES {
-            return Vec::new();
+            return Err(Unstored::TooLarge);
         }
-        let Some(claim) = large::write(&key, object, &self.env, database).await else { return Vec::new() };
+        let claim = large::write(&key, object, &self.env, database).await?;
         let ids = large::ids_of(items);
         let row = NewResponse { id, items: &ids, input_items, body: "null", file: Some(&key) };
-        vec![store::keep(user, &row, now_ms()), claim]
+        Ok(vec![store::keep(user, &row, now_ms()), claim])
     }
 }
 
@@ -145,10 +146,13 @@ struct LargeResponse {
 impl KeptItems {
     /// None if there is no such answer.
     async fn read(id: &str, user: &str, env: &Env, database: &Database) -> Result<Option<Self>, Error> {
-        let kept: Option<Self> = database.query(store::kept_items(id, user, now_ms())).await?.first()?;
-        let Some(Self { input_items, file: Some(file), .. }) = kept else { return Ok(kept) };
-        let LargeResponse { items, .. } = large::read(&file, env).await?;
-        Ok(Some(Self { items, input_items, file: None }))
+        large::with_row(async || {
+            let kept: Option<Self> = database.query(store::kept_items(id, user, now_ms())).await?.first()?;
+            let Some(Self { input_items, file: Some(file), .. }) = kept else { return Ok(Some(kept)) };
+            let object: Option<LargeResponse> = large::read(&file, env).await?;
+            Ok(object.map(|LargeResponse { items, .. }| Some(Self { items, input_items, file: None })))
+        })
+        .await
     }
 }
 
@@ -179,6 +183,18 @@ pub(super) async fn items_named(
         return Ok(Vec::new());
     }
     let ids = ids.get(..MOST_NAMED).unwrap_or(ids);
+    let items = large::with_row(async || read_named(ids, user, env, database).await).await?;
+    let with_id = |item: Value| Some((item.get("id")?.as_str()?.to_owned(), Json::parse(&item.to_string())?));
+    Ok(items.into_iter().filter_map(with_id).collect())
+}
+
+/// The items of these ids. None if an object with some of them is gone.
+async fn read_named(
+    ids: &[String],
+    user: &str,
+    env: &Env,
+    database: &Database,
+) -> Result<Option<Vec<Value>>, Error> {
     let rows = database.query(store::kept_named(&json!(ids).to_string(), user, now_ms())).await?;
     let named: Vec<NamedItem> = rows.read()?;
     let is_wanted = |item: &Value| {
@@ -188,26 +204,30 @@ pub(super) async fn items_named(
     let in_files: BTreeSet<&str> = named.iter().filter_map(|named| named.file.as_deref()).collect();
     let mut items: Vec<Value> = Vec::new();
     for file in in_files.into_iter().take(MOST_FILES) {
-        let large: LargeResponse = large::read(file, env).await?;
+        let Some(large) = large::read::<LargeResponse>(file, env).await? else { return Ok(None) };
         items.extend(large.items.into_iter().filter(is_wanted));
     }
     items.extend(named.into_iter().filter(|named| named.file.is_none()).map(|named| named.item));
-    let with_id = |item: Value| Some((item.get("id")?.as_str()?.to_owned(), Json::parse(&item.to_string())?));
-    Ok(items.into_iter().filter_map(with_id).collect())
+    Ok(Some(items))
 }
 
 /// `GET /v1/responses/{id}`
 pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     let (id, user) = (context.param("id"), context.caller.user_id()?);
-    let now = now_ms();
-    let kept = [store::kept_file(id, user, now), store::kept_body(id, user, now)];
-    let [file, body] = context.database()?.batch(kept).await?;
-    let file: Option<String> = file.first()?;
-    let body = match file {
-        Some(file) => large::read::<LargeResponse>(&file, &context.env).await?.body.to_string(),
-        None => body.into_json().ok_or_else(not_stored)?,
-    };
+    let database = context.database()?;
+    let body = large::with_row(async || read_body(id, user, &context.env, &database).await).await?;
     Ok(Response::json(200, body))
+}
+
+/// The body of an answer. None if the object with it is gone.
+async fn read_body(id: &str, user: &str, env: &Env, database: &Database) -> Result<Option<String>, Error> {
+    let now = now_ms();
+    let [file, body] =
+        database.batch([store::kept_file(id, user, now), store::kept_body(id, user, now)]).await?;
+    let file: Option<String> = file.first()?;
+    let Some(file) = file else { return body.into_json().map(Some).ok_or_else(not_stored) };
+    let object: Option<LargeResponse> = large::read(&file, env).await?;
+    Ok(object.map(|object| object.body.to_string()))
 }
 
 /// `GET /v1/responses/{id}/input_items?after=&limit=&order=`: the items before the

@@ -6,7 +6,7 @@
 use std::{fmt, rc::Rc};
 
 use hatch_dialects::{
-    Dialect, Error, Filter, Reader, Rendered, Reply, Request, Response, Stream, Target, forward,
+    Class, Dialect, Error, Filter, Reader, Rendered, Reply, Request, Response, Stream, Target, forward,
     include_thoughts, without_thoughts,
 };
 
@@ -146,7 +146,7 @@ async fn attempt(
     settings: &Providers,
 ) -> Result<AttemptResponse, AttemptError> {
     if candidate.provider.is_sandbox() {
-        return Ok(sandbox_response(question));
+        return Ok(sandbox_response(candidate, question));
     }
     // A client of Anthropic has the thoughts in its own hands, and its request passes as it is.
     let upstream = upstream_dialect(candidate, question);
@@ -187,14 +187,10 @@ async fn try_once(
         dialect: upstream,
         own_key: own_key.as_deref(),
     };
-    let mut reply = question.reply.clone();
+    let mut reply = reply_of(candidate, question);
     reply.names = rendered.names;
     if let (Some(budget), None) = (&mut reply.budget, &own_key) {
         budget.pricing = Some(Rc::new(candidate.model.clone()));
-    }
-    let is_as_named = [&candidate.model.id, &candidate.model.name].contains(&&reply.model);
-    if !is_as_named {
-        reply.model.clone_from(&candidate.model.id);
     }
     // A slow model is given up only while another candidate remains.
     let within_ms = if is_streamed && !is_last { settings.first_token_ms } else { question.within_ms };
@@ -249,7 +245,11 @@ async fn try_once(
     if outcome.end != End::Closed && !reader.meter().is_complete {
         return Err(stream_error(outcome.end));
     }
-    let response = reader.finish().map_err(|error| client_safe(error, own_key.is_some()))?;
+    let response = reader.finish().map_err(|error| match error.class {
+        // A stream that closes early has broken off like one whose connection is lost.
+        Class::Cut => stream_error(outcome.end),
+        _ => client_safe(error, own_key.is_some()).into(),
+    })?;
     // What only this dialect has, such as audio, is in its events alone.
     let events = question.request.stream.then(|| translated(translation(), &outcome.received));
     Ok(got(ModelResponse::Whole { response: Box::new(response), bytes: None, events }))
@@ -343,8 +343,15 @@ fn thoughts(
     Ok(edits)
 }
 
-fn sandbox_response(question: &Question<'_>) -> AttemptResponse {
+/// How the candidate's answer is rendered: with its name, as the client has written it if that is what it asked for.
+fn reply_of(candidate: &Candidate, question: &Question<'_>) -> Reply {
+    let model = candidate.name_for(&question.reply.model).to_owned();
+    Reply { model, ..question.reply.clone() }
+}
+
+fn sandbox_response(candidate: &Candidate, question: &Question<'_>) -> AttemptResponse {
     let response = Box::new(sandbox::answer(question.request));
     let answer = ModelResponse::Whole { response, bytes: None, events: None };
-    AttemptResponse { answer, warnings: Vec::new(), reply: question.reply.clone(), upstream: Dialect::Chat }
+    let reply = reply_of(candidate, question);
+    AttemptResponse { answer, warnings: Vec::new(), reply, upstream: Dialect::Chat }
 }

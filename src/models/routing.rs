@@ -114,7 +114,9 @@ pub(crate) fn resolve(
         let is_it = |model: &&Model| model.id == wanted || model.name == wanted;
         catalogue.models.iter().filter(is_it).find_map(with_provider)
     };
-    if let Some(candidate) = known(name).or_else(|| undated(name).and_then(known)) {
+    // A name with a date is one edition of the model without it, or of what is called the latest.
+    let edition = |rest: &str| known(rest).or_else(|| known(&format!("{rest}-latest")));
+    if let Some(candidate) = known(name).or_else(|| undated(name).and_then(edition)) {
         // The provider gets a dated name as the caller wrote it.
         let is_dated = candidate.model.id != name && candidate.model.name != name;
         let wanted = name.split_once('/').map_or(name, |(_, name)| name);
@@ -158,6 +160,11 @@ impl Candidate {
         Self { provider, model, is_substitute: false }
     }
 
+    /// The name in an answer to who asked for this one: the same, unless the client has not named this model.
+    pub(super) fn name_for<'a>(&'a self, asked: &'a str) -> &'a str {
+        if self.model.id == asked || self.model.name == asked { asked } else { &self.model.id }
+    }
+
     fn called(mut self, name: &str) -> Self {
         name.clone_into(&mut self.model.name);
         self
@@ -172,14 +179,17 @@ impl Candidate {
             && self.provider.dialect_for(Dialect::Responses) == Dialect::Responses
     }
 
-    /// Whether it refuses one of the request's `settings`, a tool that it has to call, or stop sequences, which
-    /// Responses does not have.
+    /// Whether it refuses one of the request's `settings`, a tool that it has to call, or what only Chat Completions
+    /// has: several answers, and stop sequences where it is asked by Responses.
     fn refuses(&self, request: &Request, settings: &[&str]) -> bool {
         let is_forced = request.tool_choice.as_ref().is_some_and(ToolChoice::is_forced);
         let can = self.provider.target(&self.model, false, false).can;
+        let needs_responses = self.needs_responses(request);
+        let is_by_chat = !needs_responses && self.provider.dialect_for(Dialect::Chat) == Dialect::Chat;
         settings.iter().any(|name| self.provider.refuses(&self.model, name))
             || is_forced && !can.forced_tools
-            || !request.stop.is_empty() && self.needs_responses(request)
+            || request.n > Some(1) && !is_by_chat
+            || !request.stop.is_empty() && needs_responses
     }
 }
 
@@ -213,7 +223,9 @@ fn automatic(
     });
     if found.is_empty() {
         let needs = if needed.is_empty() { "a prompt of this length".to_owned() } else { needed.join(", ") };
-        return Err(Error::unsupported("model", format!("no model here can do what is asked ({needs})")));
+        let words =
+            format!("no model that `auto` may choose can do what is asked ({needs}): name a model that can");
+        return Err(Error::unsupported("model", words));
     }
     Ok(found.into_iter().map(|(_, candidate)| candidate).take(MOST_AUTOMATIC).collect())
 }
@@ -239,6 +251,12 @@ fn needs(request: &Request) -> Vec<&'static str> {
     }
     if any(|content| matches!(content, Content::Document(_))) {
         needs.push("documents");
+    }
+    if any(|content| matches!(content, Content::Audio { .. })) {
+        needs.push("audio_input");
+    }
+    if request.wants_audio() {
+        needs.push("audio_output");
     }
     if matches!(request.format, Some(Format::JsonSchema { .. })) {
         needs.push("structured_output");

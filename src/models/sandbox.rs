@@ -21,6 +21,7 @@ pub(super) fn models() -> Vec<Model> {
         "forced_tools",
         "images",
         "documents",
+        "audio_input",
         "structured_output",
         "sampling",
         "embeddings",

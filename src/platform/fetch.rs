@@ -7,14 +7,12 @@ use futures::{
 };
 use worker::{
     AbortController, ByteStream, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect,
-    ResponseBody,
-    js_sys::{Uint8Array, futures::JsFuture},
-    wasm_bindgen::JsCast as _,
+    ResponseBody, js_sys::Uint8Array,
 };
 
 use super::{
     clock::{now_ms, sleep},
-    stream::{Body, ReadResult, Reader, append},
+    stream::{Body, Broken, Chunks},
 };
 
 /// How many bytes of a body are read at a time.
@@ -78,6 +76,12 @@ pub(crate) enum Failure {
     Network(String),
     /// The body exceeds the caller's limit.
     TooLong,
+}
+
+impl From<Broken> for Failure {
+    fn from(Broken(reason): Broken) -> Self {
+        Self::Network(reason)
+    }
 }
 
 /// Why a body was not read to its end.
@@ -157,17 +161,6 @@ impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         if let Some(abort) = self.0.take() {
             abort.abort();
-        }
-    }
-}
-
-/// Cancels a body that is not read to its end, which frees its connection.
-struct CancelOnDrop<'a>(Option<&'a Reader>);
-
-impl Drop for CancelOnDrop<'_> {
-    fn drop(&mut self) {
-        if let Some(reader) = self.0.take() {
-            let _ = reader.cancel();
         }
     }
 }
@@ -278,40 +271,18 @@ impl FetchResponse {
         bytes
     }
 
-    /// Reads the body into `bytes`, `limit` of them at most. Each read waits for `least` bytes: many make
-    /// fewer reads, but those of a read that has not ended are lost if this is dropped.
+    /// Reads the body into `bytes`, `limit` of them at most. Each read waits for `least` bytes ([`Chunks::of`]).
     async fn read_into(self, bytes: &mut Vec<u8>, limit: usize, least: u32) -> Result<(), Failure> {
-        let network = |reason: &str| Failure::Network(reason.to_owned());
         let Some(body) = self.into_body() else { return Ok(()) };
-        let reader = body.reader().ok_or_else(|| network("the body is read already"))?;
-        let mut unread = CancelOnDrop(Some(&reader));
-        let mut view = Uint8Array::new_with_length(BUFFER);
-        loop {
-            let read = JsFuture::from(reader.read_at_least(least, &view)).await;
-            let read = match read {
-                Ok(read) => read.unchecked_into::<ReadResult>(),
-                Err(e) => {
-                    // There is nothing to cancel any more.
-                    unread.0 = None;
-                    return Err(network(&format!("{e:?}")));
-                }
-            };
-            // Only the last read of a body brings less than it waits for.
-            let mut is_last = read.done();
-            if let Some(chunk) = read.value() {
-                is_last |= chunk.length() < least;
-                append(bytes, &chunk);
-                if bytes.len() > limit {
-                    bytes.truncate(limit);
-                    return Err(Failure::TooLong);
-                }
-                view = Uint8Array::new(&chunk.buffer());
-            }
-            if is_last {
-                unread.0 = None;
-                return Ok(());
+        let mut chunks = Chunks::of(&body, least, BUFFER)?;
+        while let Some(chunk) = chunks.next().await? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > limit {
+                bytes.truncate(limit);
+                return Err(Failure::TooLong);
             }
         }
+        Ok(())
     }
 }
 

@@ -66,32 +66,52 @@ impl Body {
     }
 }
 
-/// How many bytes a chunk has at most.
-const CHUNK: u32 = 64 * 1024;
-
-/// The bytes of a body, chunk by chunk. Dropping it cancels what has not been read.
+/// The bytes of a body, chunk by chunk. Dropping it cancels what has not been read, which frees the connection.
 #[derive(Debug)]
 pub(crate) struct Chunks {
     reader: Reader,
     view: Uint8Array,
+    least: u32,
+    is_over: bool,
+}
+
+/// A body was not read to its end; the runtime's reason.
+#[derive(Debug)]
+pub(crate) struct Broken(pub(super) String);
+
+impl From<Broken> for Error {
+    fn from(Broken(reason): Broken) -> Self {
+        Self::Internal(format!("a body broke off: {reason}"))
+    }
 }
 
 impl Chunks {
+    /// Reads chunks of `most` bytes at most. Each but the last waits for `least` bytes: many make fewer reads, but
+    /// those of a read that has not ended are lost if its future is dropped.
+    ///
     /// # Errors
     /// If the body has a reader already.
-    pub(crate) fn of(body: &Body) -> Result<Self, Error> {
-        let reader = body.reader().ok_or_else(|| Error::Internal("the body is read already".to_owned()))?;
-        Ok(Self { reader, view: Uint8Array::new_with_length(CHUNK) })
+    pub(crate) fn of(body: &Body, least: u32, most: u32) -> Result<Self, Broken> {
+        let reader = body.reader().ok_or_else(|| Broken("it is read already".to_owned()))?;
+        Ok(Self { reader, view: Uint8Array::new_with_length(most), least, is_over: false })
     }
 
     /// The next chunk; none at the end.
     ///
     /// # Errors
     /// If the body breaks off.
-    pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
-        let read = JsFuture::from(self.reader.read_at_least(1, &self.view)).await;
-        let read = read.map_err(|e| Error::Internal(format!("a body broke off: {e:?}")))?;
-        let Some(chunk) = read.unchecked_into::<ReadResult>().value() else { return Ok(None) };
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>, Broken> {
+        if self.is_over {
+            return Ok(None);
+        }
+        // If the read fails there is nothing to cancel any more.
+        let read = JsFuture::from(self.reader.read_at_least(self.least, &self.view)).await;
+        let read = read.inspect_err(|_| self.is_over = true).map_err(|e| Broken(format!("{e:?}")))?;
+        let read = read.unchecked_into::<ReadResult>();
+        let chunk = read.value();
+        // Only the last read of a body brings less than it waits for.
+        self.is_over = read.done() || chunk.as_ref().is_none_or(|chunk| chunk.length() < self.least);
+        let Some(chunk) = chunk else { return Ok(None) };
         // The buffer was lent to the read.
         self.view = Uint8Array::new(&chunk.buffer());
         Ok(Some(chunk.to_vec()).filter(|bytes| !bytes.is_empty()))
@@ -100,7 +120,9 @@ impl Chunks {
 
 impl Drop for Chunks {
     fn drop(&mut self) {
-        let _ = self.reader.cancel();
+        if !self.is_over {
+            let _ = self.reader.cancel();
+        }
     }
 }
 

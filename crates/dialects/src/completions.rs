@@ -60,6 +60,8 @@ pub fn parse_completion(bytes: &[u8]) -> Result<Completion, Error> {
             .get("stream_options")
             .and_then(|options| options.get("include_usage")?.as_bool())
             .unwrap_or(false),
+        // Not of OpenAI's: the models to ask in place of this one.
+        extra: f.these(&["models"]),
         dialect: Some(Dialect::Chat),
         warnings,
         ..Request::default()

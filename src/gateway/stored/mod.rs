@@ -16,11 +16,11 @@ use worker::Env;
 
 use super::{
     guard::Guards,
-    large::{self, MOST_BYTES_IN_ROW},
+    large::{self, MOST_BYTES_IN_ROW, Unstored},
 };
 use crate::{
     error::Error,
-    platform::{clock::now_ms, log, random},
+    platform::{clock::now_ms, random},
     store::{Database, Statement},
 };
 
@@ -60,9 +60,9 @@ impl Keeper {
         answer: &DialectResponse,
         reply: &Reply,
         database: &Database,
-    ) -> Vec<Statement> {
+    ) -> Result<Vec<Statement>, Unstored> {
         let rendered = Dialect::Chat.render_response(answer, reply);
-        let Some(mut body) = tree(&rendered) else { return Vec::new() };
+        let mut body = tree(&rendered).ok_or(Unstored::Failed)?;
         let own_id = body.get("id").and_then(Value::as_str).unwrap_or_default();
         let id = self.name.unwrap_or_else(|| own_id.to_owned());
         if let Some(body) = body.as_object_mut() {
@@ -70,9 +70,7 @@ impl Keeper {
         }
         add_ids(&mut self.messages, &id);
         let body = body.to_string();
-        let Some(stored) = Stored::of(self.messages, body.len(), &self.env, database).await else {
-            return Vec::new();
-        };
+        let stored = Stored::of(self.messages, body.len(), &self.env, database).await?;
         let completion = store::NewCompletion {
             id: &id,
             model: &reply.model,
@@ -85,7 +83,7 @@ impl Keeper {
         let mut statements = vec![store::put(user, &completion, now_ms())];
         statements.extend(stored.claim);
         statements.push(store::delete_excess(user));
-        statements
+        Ok(statements)
     }
 }
 
@@ -100,24 +98,29 @@ struct Stored {
 }
 
 impl Stored {
-    /// None if the answer is too long for the row, where lists find it, or if the messages cannot be written.
-    /// The messages may have 32 MB, so few copies of them exist at a time: a Worker has 128 MB.
-    async fn of(messages: Vec<Value>, body_bytes: usize, env: &Env, database: &Database) -> Option<Self> {
-        let text = serde_json::to_string(&messages).ok()?;
+    /// The answer has to fit into the row, where lists find it. The messages may have 32 MB, so few copies of them
+    /// exist at a time: a Worker has 128 MB.
+    async fn of(
+        messages: Vec<Value>,
+        body_bytes: usize,
+        env: &Env,
+        database: &Database,
+    ) -> Result<Self, Unstored> {
+        let text = serde_json::to_string(&messages).map_err(|_| Unstored::Failed)?;
         if text.len() + body_bytes <= MOST_BYTES_IN_ROW {
-            return Some(Self { messages: text, ..Self::default() });
+            return Ok(Self { messages: text, ..Self::default() });
         }
         let ids = large::ids_of(&messages);
         drop(messages);
         if ids.len() + body_bytes > MOST_BYTES_IN_ROW {
-            return None;
+            return Err(Unstored::TooLarge);
         }
-        let name = random::uuid().map_err(|error| log::failure("gateway.store_large", &error)).ok()?;
+        let name = random::uuid().map_err(|error| large::failed(&error))?;
         let (key, object) = (format!("completions/{name}"), format!(r#"{{"messages":{text}}}"#));
         drop(text);
         let file_bytes = object.len();
         let claim = large::write(&key, object, env, database).await?;
-        Some(Self { messages: ids, file: Some(key), file_bytes, claim: Some(claim) })
+        Ok(Self { messages: ids, file: Some(key), file_bytes, claim: Some(claim) })
     }
 }
 
@@ -130,12 +133,11 @@ struct Messages {
 }
 
 impl Messages {
-    /// All of them, from the object if there is one.
-    async fn read(self, env: &Env) -> Result<Vec<Value>, Error> {
-        match self.file {
-            Some(file) => Ok(large::read::<Self>(&file, env).await?.messages),
-            None => Ok(self.messages),
-        }
+    /// All of them, from the object if there is one. None if it is gone.
+    async fn read(self, env: &Env) -> Result<Option<Vec<Value>>, Error> {
+        let Some(file) = self.file else { return Ok(Some(self.messages)) };
+        let object: Option<Self> = large::read(&file, env).await?;
+        Ok(object.map(|object| object.messages))
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{Messages, not_found, store};
 use crate::{
     error::Error,
+    gateway::large,
     http::{RequestContext, body, page},
     platform::response::Response,
     store::page::Page,
@@ -32,7 +33,7 @@ pub(crate) async fn list(context: RequestContext) -> Result<Response, Error> {
     let found = page::fetch(&database, &mut page, |page| store::list(user, &filter, page)).await?;
     let (next, list) = page::split(found.as_deref().unwrap_or_default());
     let list: Vec<Value> = hatch_json::from_str(&list).map_err(|error| Error::database(error.to_string()))?;
-    Ok(page_of(&list, next.is_some()))
+    Ok(page_of(list, next.is_some()))
 }
 
 /// `GET /v1/chat/completions/{id}`
@@ -47,8 +48,12 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
 pub(crate) async fn messages(context: RequestContext) -> Result<Response, Error> {
     let (id, user) = (context.param("id"), context.caller.user_id()?);
     let wanted = Wanted::read(&context, false)?;
-    let found: Option<Messages> = context.database()?.query(store::messages(user, id)).await?.first()?;
-    let messages = found.ok_or_else(not_found)?.read(&context.env).await?;
+    let database = context.database()?;
+    let messages = large::with_row(async || {
+        let found: Option<Messages> = database.query(store::messages(user, id)).await?.first()?;
+        found.ok_or_else(not_found)?.read(&context.env).await
+    })
+    .await?;
     Ok(wanted.page(messages.into_iter().map(stored_message).collect()))
 }
 
@@ -81,7 +86,7 @@ impl Wanted {
         }
         let has_more = entries.len() > self.limit;
         entries.truncate(self.limit);
-        page_of(&entries, has_more)
+        page_of(entries, has_more)
     }
 }
 
@@ -150,10 +155,16 @@ fn metadata_of(query: &str) -> Map<String, Value> {
 }
 
 /// A page in OpenAI's form.
-fn page_of(rows: &[Value], has_more: bool) -> Response {
+fn page_of(rows: Vec<Value>, has_more: bool) -> Response {
     let id = |row: Option<&Value>| row.and_then(|row| row.get("id")).cloned().unwrap_or_default();
     let (first_id, last_id) = (id(rows.first()), id(rows.last()));
-    let list = json!({ "object": "list", "data": rows, "first_id": first_id, "last_id": last_id, "has_more": has_more });
+    let list = Value::from_iter([
+        ("object", "list".into()),
+        ("data", Value::from(rows)),
+        ("first_id", first_id),
+        ("last_id", last_id),
+        ("has_more", has_more.into()),
+    ]);
     Response::json(200, list.to_string())
 }
 

@@ -18,7 +18,9 @@ use crate::{
     error::{Error, rfc3339},
     gateway::{
         call::{self, Begun, Whole},
-        dialect, live,
+        dialect,
+        large::{self, Unstored},
+        live,
         request::GatewayRequest,
         response,
         stored_responses::Keep,
@@ -26,7 +28,6 @@ use crate::{
     http::RequestContext,
     platform::{
         clock::now_ms,
-        log,
         response::{Response, ResponseKind},
         stream::{self, Writer},
     },
@@ -154,23 +155,21 @@ impl Chat {
     }
 
     /// Stores the answer of the last step if the client asked for that.
-    async fn store(&mut self, answer: &DialectResponse, reply: &Reply) {
-        let Ok(user) = self.context.caller.user_id() else { return };
+    async fn store(&mut self, answer: &DialectResponse, reply: &Reply) -> Result<(), Unstored> {
+        let Ok(user) = self.context.caller.user_id() else { return Ok(()) };
         let keep = std::mem::replace(&mut self.keep, Keep::Nothing);
-        let statements = keep.statements(user, Some(answer), reply, &self.database).await;
+        let statements = keep.statements(user, Some(answer), reply, &self.database).await?;
         if statements.is_empty() {
-            return;
+            return Ok(());
         }
-        if let Err(error) = self.database.batch_all(statements).await {
-            log::failure("gateway.store", &error);
-        }
+        self.database.batch_all(statements).await.map(drop).map_err(|error| large::failed(&error))
     }
 
     /// Takes all steps, also if the client leaves, and then responds.
     async fn finish(mut self, mut asked: Begun) -> Result<Response, Error> {
         let _invocation = self.context.background.hold();
         let mut all = Vec::new();
-        let (answer, reply, headers) = loop {
+        let (answer, reply, mut headers) = loop {
             let Begun::Whole(whole) = asked else {
                 return Err(Error::Internal("a whole answer arrived as a stream".to_owned()));
             };
@@ -183,7 +182,9 @@ impl Chat {
             all.extend(runs);
             asked = self.ask(false).await?;
         };
-        self.store(&answer, &reply).await;
+        if let Err(unstored) = self.store(&answer, &reply).await {
+            response::warn(&mut headers, &[unstored.warning()]);
+        }
         Ok(self.respond(&answer, &reply, headers, &all))
     }
 
@@ -210,7 +211,8 @@ impl Chat {
             let runs = match &answer {
                 Some(answer) if self.step.calls(answer).is_empty() => {
                     let joined = self.join(answer);
-                    self.store(&joined, &reply).await;
+                    // The headers, which could say that it is not stored, are sent.
+                    let _ = self.store(&joined, &reply).await;
                     Vec::new()
                 }
                 // No tool runs for a client that has left.

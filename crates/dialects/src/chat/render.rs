@@ -14,7 +14,6 @@ use crate::{
 
 pub(crate) fn render(request: &Request, target: &Target) -> Result<Rendered, Error> {
     let mut out = OutboundRequest::new(request, target, Dialect::Chat, OPENAI_NAME);
-    out.refuse_audio_answers()?;
     let messages = Messages { out: &mut out, images: Vec::new() }.render()?;
     let mut body = String::with_capacity(messages.len().saturating_add(1_024));
     let mut result = Ok(());

@@ -1,11 +1,11 @@
 /**
- * `node bench/gateway.js [--quick] [--rounds n] [--python] [--only hatch,portkey]` (`npm run bench:gateway`): Hatch's gateway beside
- * others, all before the same upstream, in turn. Prints one table and writes it to bench/results/. Traffic goes to 127.0.0.1 alone.
+ * `node bench/gateway.js [--quick] [--rounds n] [--python] [--only hatch,portkey] [--before checkout]` (`npm run bench:gateway`):
+ * Hatch's gateway beside others, all before the same upstream, in turn. Prints one table and writes it to bench/results/. Traffic goes to 127.0.0.1 alone.
  */
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { answerInPieces, faultOf, readStream, readWhole } from "./dialects.js";
-import { GATEWAYS, requestOf } from "./gateways.js";
+import { GATEWAYS, before, requestOf } from "./gateways.js";
 import { ROWS, LANES } from "./gateway-rows.js";
 import { load } from "./load.js";
 import { writeResult } from "./result.js";
@@ -20,8 +20,10 @@ const { values: given } = parseArgs({
     rounds: { type: "string" },
     python: { type: "boolean", default: false },
     only: { type: "string", default: Object.keys(GATEWAYS).join(",") },
+    before: { type: "string" },
   },
 });
+const known = given.before ? { ...GATEWAYS, before: before(given.before) } : GATEWAYS;
 const rounds = Number(given.rounds ?? (given.quick ? 1 : 5));
 if (!(rounds >= 1)) throw new Error(`--rounds wants a number from 1, not ${given.rounds}`);
 
@@ -43,8 +45,8 @@ try {
   await Promise.all(gateways.map(({ stop }) => stop()));
   upstream.stop();
 }
-const others = ["keeping", "limit", "portkey"];
-const columns = Object.keys(GATEWAYS).filter((name) => gateways.some((gateway) => gateway.name === name));
+const others = ["before", "keeping", "limit", "portkey"];
+const columns = Object.keys(known);
 console.log(table(samples, { rows: ROWS, columns, others }));
 console.log(`\nload of the machine at the end: ${loadavg()[0].toFixed(1)}`);
 for (const [what, reason] of absences) console.log(`no number: ${what}: ${reason}`);
@@ -52,13 +54,13 @@ console.log(writeResult("gateway", { rounds, load: loadavg()[0], samples, absenc
 
 /** `direct` is always there, because all others are measured from it. */
 function namesToStart() {
-  const names = [...new Set([...given.only.split(","), "direct"])];
-  for (const name of names) if (!GATEWAYS[name]) throw new Error(`no gateway is called ${name}; there are ${Object.keys(GATEWAYS).join(", ")}`);
+  const names = [...new Set([...given.only.split(","), ...(given.before ? ["before"] : []), "direct"])];
+  for (const name of names) if (!known[name]) throw new Error(`no gateway is called ${name}; there are ${Object.keys(known).join(", ")}`);
   return names;
 }
 
 async function start(name) {
-  const { start, needsPython, mustServe } = GATEWAYS[name];
+  const { start, needsPython, mustServe } = known[name];
   if (needsPython && !given.python) return void absences.set(name, "only with --python, because installing it takes minutes");
   process.stderr.write(`starting ${name}\n`);
   try {

@@ -15,7 +15,7 @@ const KEY = "sk-bench";
  * `absent`. A fault of one that `mustServe` ends the bench; `needsPython` are only started if that is asked for.
  */
 export const GATEWAYS = {
-  hatch: { start: startHatch, mustServe: true },
+  hatch: { start: (upstream) => startHatch(upstream), mustServe: true },
   keeping: { start: startKeeping, mustServe: true },
   limit: { start: startLimit, mustServe: true },
   portkey: { start: startPortkey },
@@ -23,6 +23,9 @@ export const GATEWAYS = {
   litellm: { start: startLitellm, needsPython: true },
   direct: { start: startDirect, mustServe: true },
 };
+
+/** Hatch of another commit, built in its checkout, to be measured beside this one as `before`. */
+export const before = (checkout) => ({ start: (upstream) => startHatch(upstream, checkout), mustServe: true });
 
 /** The bytes of what a client asks in a lane, as the gateway wants it, and the dialect of the answer. */
 export function requestOf({ ask }, lane) {
@@ -54,8 +57,8 @@ function passedOn({ upstream: dialect, speed }) {
   return { dialect, path: `/${speed}${DIALECTS[dialect].path}`, model: "m", headers: DIALECTS[dialect].keyHeader(KEY) };
 }
 
-async function startHatch(upstream) {
-  const { options, sql } = prepareHatch();
+async function startHatch(upstream, checkout) {
+  const { options, sql } = prepareHatch(checkout);
   const bindings = { ENVIRONMENT: "development", ...WORKERS.hatch.vars, PROVIDERS: JSON.stringify(providers(upstream)) };
   const started = await boot({ ...options, bindings }, sql);
   const key = await newKey(started.port);

@@ -1,5 +1,5 @@
 /**
- * `node bench/run.js [--quick] [--rounds n] [--only peer,limit]`: measures the workers side by side, each in a workerd
+ * `node bench/run.js [--quick] [--rounds n] [--only peer,limit] [--before checkout]`: measures the workers side by side, each in a workerd
  * of its own, prints one table and writes it to bench/results/. Traffic goes to 127.0.0.1 alone.
  */
 import { parseArgs } from "node:util";
@@ -9,15 +9,18 @@ import { HEALTH, LIST, always, beats, chat, checkAnswers, creation, idsOf, ownLo
 import { startUpstream } from "./start-upstream.js";
 import { Samples, percentile, table } from "./table.js";
 import { boot, cpuSeconds, residentMegabytes } from "./workerd.js";
-import { MissingFile, WORKERS, gzipKilobytes } from "./workers.js";
+import { MissingFile, WORKERS, before, gzipKilobytes } from "./workers.js";
 
 const { values: given } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
     rounds: { type: "string" },
     only: { type: "string", default: Object.keys(WORKERS).join(",") },
+    before: { type: "string" },
   },
 });
+const known = given.before ? { ...WORKERS, before: before(given.before) } : WORKERS;
+const names = [...given.only.split(","), ...(given.before ? ["before"] : [])];
 const rounds = Number(given.rounds ?? (given.quick ? 1 : 5));
 if (!(rounds >= 1)) throw new Error(`--rounds wants a number from 1, not ${given.rounds}`);
 
@@ -40,7 +43,7 @@ const SLOW_CHATS = { count: 2 * SLOW_STREAMS, connections: SLOW_STREAMS, rampSec
 const samples = new Samples();
 
 try {
-  await measure(given.only.split(","));
+  await measure(names);
   console.log(table(samples));
   console.log(`\n${writeResult("", { rounds, samples })}`);
 } catch (error) {
@@ -52,8 +55,8 @@ try {
 async function measure(names) {
   const prepared = [];
   for (const name of names) {
-    if (!WORKERS[name]) throw new Error(`no worker is called ${name}; there are ${Object.keys(WORKERS).join(", ")}`);
-    const worker = { name, ...WORKERS[name], ...(await WORKERS[name].prepare()) };
+    if (!known[name]) throw new Error(`no worker is called ${name}; there are ${Object.keys(known).join(", ")}`);
+    const worker = { name, ...known[name], ...(await known[name].prepare()) };
     prepared.push(worker);
     samples.add("size", name, gzipKilobytes(worker));
   }

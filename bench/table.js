@@ -41,7 +41,11 @@ const ROWS = [
 ];
 
 /** The rows, the columns of numbers, and the workers that Hatch is divided by. */
-const LAYOUT = { rows: ROWS, columns: ["hatch", "logging", "peer", "keeping", "limit"], others: ["peer", "keeping", "limit"] };
+const LAYOUT = {
+  rows: ROWS,
+  columns: ["hatch", "logging", "before", "peer", "keeping", "limit"],
+  others: ["before", "peer", "keeping", "limit"],
+};
 
 /** Numbers by key and worker, one for each time that something was measured. */
 export class Samples {
@@ -92,8 +96,10 @@ export function percentile(values, percent) {
   return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)];
 }
 
-/** The table as text, one line a row. */
-export function table(samples, { rows, columns, others } = LAYOUT) {
+/** The table as text, one line a row, of the workers that were measured. */
+export function table(samples, { rows, ...layout } = LAYOUT) {
+  const wasMeasured = (worker) => rows.some(({ key }) => samples.of(key, worker).length > 0);
+  const [columns, others] = [layout.columns.filter(wasMeasured), layout.others.filter(wasMeasured)];
   const header = ["", "", ...columns, ...others.map((other) => `hatch/${other}`), "wanted", ""];
   const isText = (column) => column < 2 || column >= 2 + columns.length + others.length;
   return align([header, ...rows.map((row) => cells(row, samples, columns, others))], isText);

@@ -1,6 +1,6 @@
 /** The workers: how each is made, and how a complete chat stream of each ends. */
 import { existsSync, globSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { unstable_getMiniflareWorkerOptions as readWranglerConfig } from "wrangler";
@@ -18,7 +18,7 @@ const ONE_FORMAT = { "/api/chat": ["events", "text"] };
  */
 export const WORKERS = {
   hatch: {
-    prepare: prepareHatch,
+    prepare: () => prepareHatch(),
     chats: { "/api/chat?format=events": ["events"], "/api/chat?format=text": ["text"] },
     ending: '"done":true',
     keeps: true,
@@ -26,11 +26,14 @@ export const WORKERS = {
     vars: { LOG: "notable", DAILY_MESSAGE_LIMIT: "1000000", DAILY_APPS_LIMIT: "1000000", RUNNING_JOBS_LIMIT: "1000" },
     hasMore: true,
   },
-  logging: { prepare: prepareHatch, chats: {}, vars: { LOG: "all" }, of: ["get"] },
+  logging: { prepare: () => prepareHatch(), chats: {}, vars: { LOG: "all" }, of: ["get"] },
   peer: { prepare: () => prepareScript("peer/index.ts"), chats: ONE_FORMAT, ending: '{"done":true}', keeps: true },
   keeping: { prepare: () => prepareScript("keeping.js"), chats: ONE_FORMAT, ending: '{"type":"message_stop"}', keeps: false, of: ["chat", "first bytes"] },
   limit: { prepare: () => prepareScript("limit.js"), chats: ONE_FORMAT, ending: '{"type":"message_stop"}', keeps: false },
 };
+
+/** Hatch of another commit, built in its checkout: the same worker, to be measured beside this one as `before`. */
+export const before = (checkout) => ({ ...WORKERS.hatch, prepare: () => prepareHatch(checkout) });
 
 /** A file that the bench needs and does not make. */
 export class MissingFile extends Error {
@@ -58,17 +61,18 @@ function mapValues(object, change) {
   return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value)]));
 }
 
-/** Hatch as it is built, for `boot`. */
-export function prepareHatch() {
-  const { options, main } = readConfig();
-  const modulesRoot = dirname(existing(main, "run `npm run build`, or measure the others with --only peer,limit"));
+/** Hatch as it is built in a checkout, this one or one of another commit, for `boot`. */
+export function prepareHatch(checkout = root) {
+  const { options, ...config } = readConfig();
+  const main = resolve(checkout, relative(root, config.main));
+  const modulesRoot = dirname(existing(main, "run `npm run build` there, or measure the others with --only peer,limit"));
   const paths = globSync("**/*.{js,wasm}", { cwd: modulesRoot }).map((path) => join(modulesRoot, path));
   const modules = [main, ...paths.filter((path) => path !== main)].map((path) => ({
     type: path.endsWith(".wasm") ? "CompiledWasm" : "ESModule",
     path,
     contents: readFileSync(path),
   }));
-  const migrations = globSync(join(root, "migrations/*.sql")).sort().map((path) => readFileSync(path, "utf8"));
+  const migrations = globSync(join(checkout, "migrations/*.sql")).sort().map((path) => readFileSync(path, "utf8"));
   return { options: { ...options, modules, modulesRoot }, sql: migrations.join("\n") };
 }
 

@@ -13,7 +13,8 @@ pub(crate) fn offset(text: &str, line: usize, column: usize) -> usize {
 pub(crate) fn path(text: &str, end: usize, depth: usize) -> Vec<Step> {
     let mut path = Path::default();
     let bytes = text.as_bytes();
-    let mut at = 0;
+    // The whole needs no way to it.
+    let mut at = if depth == 0 { end } else { 0 };
     while at < end {
         at = match bytes.get(at) {
             Some(b'"') => {

@@ -210,7 +210,7 @@ impl<'de, A: EnumAccess<'de>> EnumAccess<'de> for Strict<A> {
     type Variant = Strict<A::Variant>;
 
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self::Variant), A::Error> {
-        self.0.variant_seed(seed).map(|(name, content)| (name, Strict(content)))
+        self.0.variant_seed(Strict(seed)).map(|(name, content)| (name, Strict(content)))
     }
 }
 

@@ -272,7 +272,7 @@ proptest! {
     fn hostile_text_is_an_error(value in values(), cut in any::<prop::sample::Index>(), bytes: Vec<u8>) {
         let text = json!([value]).to_string();
         let cut = cut.get(&text.char_indices().map(|(at, _)| at).collect::<Vec<_>>()).to_owned();
-        prop_assert!(from_str::<Tree>(&text[..cut]).is_err());
+        prop_assert!(from_str::<Tree>(text.get(..cut).unwrap()).is_err());
         let _ = from_slice::<Tree>(&bytes);
     }
 }

@@ -36,7 +36,7 @@ pub(super) struct NewKey {
     expires_in_days: Option<i64>,
     /// The gateway's limits of a key with the scope `gateway`; without them it is
     /// unlimited.
-    #[serde(default, deserialize_with = "crate::models::optional_limits")]
+    #[serde(default)]
     #[garde(inner(custom(KeyLimits::check)))]
     gateway: Option<KeyLimits>,
 }

@@ -46,8 +46,8 @@ pub(super) fn read(object: Map<String, Value>) -> Result<Policy, Error> {
     let mut policy = Policy::default();
     for (name, value) in object {
         match name.as_str() {
-            "input" => policy.input = rules("/input", value)?,
-            "output" => policy.output = rules("/output", value)?,
+            "input" => policy.input = rules("/input", &value)?,
+            "output" => policy.output = rules("/output", &value)?,
             other => {
                 return Err(Error::invalid(
                     format!("/{other}"),
@@ -59,12 +59,8 @@ pub(super) fn read(object: Map<String, Value>) -> Result<Policy, Error> {
     Ok(policy)
 }
 
-fn rules(pointer: &str, value: Value) -> Result<Rules, Error> {
-    if !value.is_object() {
-        return Err(Error::invalid(pointer, "must be an object"));
-    }
-    let rules: Rules =
-        hatch_json::from_value(&value).map_err(|error| Error::invalid(pointer, error.to_string()))?;
+fn rules(pointer: &str, value: &Value) -> Result<Rules, Error> {
+    let rules: Rules = body::value(value, pointer)?;
     Guard::new(&rules).map_err(|error| Error::invalid(pointer, error.to_string()))?;
     match rules.moderation {
         Some(_) => Err(Error::invalid(pointer, "no guardrail of this service asks a moderation model yet")),

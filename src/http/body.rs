@@ -101,6 +101,17 @@ impl<'de> Deserialize<'de> for Object {
     }
 }
 
+/// A value within a body as a `T`. `pointer` is its position in the body.
+///
+/// # Errors
+/// [`Error::Invalid`] naming the field at fault.
+pub(crate) fn value<T: DeserializeOwned>(value: &Value, pointer: &str) -> Result<T, Error> {
+    hatch_json::from_value(value).map_err(|error| {
+        let violation = json_error::violation(&error);
+        Error::invalid(pointer.to_owned() + &violation.pointer, violation.detail)
+    })
+}
+
 /// The code in a body: a JSON object of path to content, or a string that holds one, as projects
 /// show it. `pointer` is its position in the body.
 ///

@@ -65,14 +65,13 @@ const HALF: &str =
 /// The field at fault by its pointer (RFC 6901), and the fault. For a file of the code, the message
 /// names its path too.
 pub(super) fn violation(error: &hatch_json::Error) -> Violation {
-    let (mut pointer, message) = (pointer(error.path()), error.to_string());
-    let message = without_place(&message);
+    let (mut pointer, message) = (error.pointer(), error.message());
     let detail = match message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         Some(name) => {
             push(&mut pointer, name);
             "is missing".to_owned()
         }
-        None => of_value(message),
+        None => of_value(&message),
     };
     let detail = match file(error.path()) {
         Some(path) => format!("the file {path:?} {detail}"),
@@ -83,13 +82,12 @@ pub(super) fn violation(error: &hatch_json::Error) -> Violation {
 
 /// Describes a fault in code (path to content), naming the file at fault.
 pub(super) fn of_code(error: &hatch_json::Error) -> String {
-    let message = error.to_string();
-    let message = without_place(&message);
+    let message = error.message();
     let is_syntax = error.is_eof() || SYNTAX.iter().any(|(serde, _)| *serde == message);
     match error.path().first() {
         _ if is_syntax => syntax(error),
-        Some(Step::Name(path)) => format!("the file {path:?} {}", of_value(message)),
-        _ => of_value(message),
+        Some(Step::Name(path)) => format!("the file {path:?} {}", of_value(&message)),
+        _ => of_value(&message),
     }
 }
 
@@ -135,11 +133,10 @@ fn find_nul(value: &Value, steps: &mut Vec<String>) -> bool {
 
 /// Describes a syntax error and its position.
 pub(super) fn syntax(error: &hatch_json::Error) -> String {
-    let message = error.to_string();
-    let known = without_place(&message);
-    let words = match SYNTAX.iter().find(|(serde, _)| *serde == known) {
+    let message = error.message();
+    let words = match SYNTAX.iter().find(|(serde, _)| *serde == message) {
         Some((_, words)) => (*words).to_owned(),
-        None => of_value(known),
+        None => of_value(&message),
     };
     match error.line() {
         0 => words,
@@ -202,18 +199,6 @@ fn expected_kind(expected: &str) -> String {
         _ if expected.starts_with("struct ") => "an object".to_owned(),
         _ => expected.to_owned(),
     }
-}
-
-/// serde_json's message without the position.
-fn without_place(message: &str) -> &str {
-    message.rsplit_once(" at line ").map_or(message, |(words, _)| words)
-}
-
-fn pointer(path: &[Step]) -> String {
-    path.iter().fold(String::new(), |mut pointer, step| {
-        push(&mut pointer, &step.text());
-        pointer
-    })
 }
 
 fn push(pointer: &mut String, step: &str) {

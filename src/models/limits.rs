@@ -1,8 +1,7 @@
 //! What an API key may ask of the gateway.
 
 use hatch_guardrails::{Guard, Policy};
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
 
 use super::routing::AUTO;
 use crate::error::Error;
@@ -26,17 +25,6 @@ pub(crate) struct KeyLimits {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
     pub(crate) guardrails: Option<Policy>,
-}
-
-/// Reads the [`KeyLimits`] of a body. Refuses lists, which serde would accept in
-/// place of an object.
-pub(crate) fn optional<'de, D: Deserializer<'de>>(field: D) -> Result<Option<KeyLimits>, D::Error> {
-    let Some(object) = Option::<Map<String, Value>>::deserialize(field)? else { return Ok(None) };
-    let is_list = |name: &str| object.get(name).is_some_and(Value::is_array);
-    if is_list("budget") || is_list("guardrails") {
-        return Err(D::Error::custom("budget and guardrails are objects"));
-    }
-    hatch_json::from_value(&Value::Object(object)).map(Some).map_err(D::Error::custom)
 }
 
 /// How much may be spent.

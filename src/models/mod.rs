@@ -37,7 +37,7 @@ pub(crate) use self::{
     failover::FailedCall,
     failure::{described, in_sentence},
     keys::{KEY_CLOSED, Keys, SealedKey, seal_key},
-    limits::{KeyLimits, optional as optional_limits},
+    limits::KeyLimits,
     model::{Above, Model, Prices},
     paid::{
         Allowance, AnswerRules, Booking, PaidAnswer, afford, answer, choose, counted, default_name,

@@ -1,6 +1,6 @@
 //! What is wrong with a JSON text, and where.
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 use serde::de::Error as _;
 
@@ -14,12 +14,11 @@ pub enum Step {
 }
 
 impl Step {
-    /// The step as a segment of a JSON pointer (RFC 6901), not escaped.
-    #[must_use]
-    pub fn text(&self) -> Cow<'_, str> {
+    /// The step as a segment of a JSON pointer.
+    fn segment(&self) -> String {
         match self {
-            Self::Name(name) => Cow::Borrowed(name),
-            Self::Index(index) => Cow::Owned(index.to_string()),
+            Self::Name(name) => name.replace('~', "~0").replace('/', "~1"),
+            Self::Index(index) => index.to_string(),
         }
     }
 }
@@ -62,6 +61,23 @@ impl Error {
         &self.0.path
     }
 
+    /// What is wrong, in `serde_json`'s words, without the place.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let mut message = self.0.json.to_string();
+        let place = format!(" at line {} column {}", self.line(), self.column());
+        if message.ends_with(&place) {
+            message.truncate(message.len() - place.len());
+        }
+        message
+    }
+
+    /// The way to the value at fault as a JSON pointer (RFC 6901).
+    #[must_use]
+    pub fn pointer(&self) -> String {
+        self.path().iter().fold(String::new(), |pointer, step| pointer + "/" + &step.segment())
+    }
+
     /// Whether the text is JSON up to here, but not of the type.
     #[must_use]
     pub fn is_data(&self) -> bool {
@@ -87,9 +103,14 @@ impl Error {
     }
 }
 
+/// With the value at fault, or the place where the text is no JSON.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.json.fmt(f)
+        match self.path() {
+            _ if !self.is_data() => self.0.json.fmt(f),
+            [] => f.write_str(&self.message()),
+            _ => write!(f, "{} at {}", self.message(), self.pointer()),
+        }
     }
 }
 

@@ -113,7 +113,7 @@ impl<'a> Api<'a> {
         let mut attempt = 0;
         loop {
             let failure = match self.once(token, method.clone(), path, body).await {
-                Ok(result) => return read(result),
+                Ok(result) => return hatch_json::from_value(&result).map_err(|_| ApiFailure::unexpected()),
                 Err(failure) => failure,
             };
             let mut jitter = [0];
@@ -161,10 +161,6 @@ impl<'a> Api<'a> {
             Err(_) => Err(refused(Vec::new())),
         }
     }
-}
-
-fn read<T: DeserializeOwned>(result: Value) -> Result<T, ApiFailure> {
-    hatch_json::from_value(&result).map_err(|_| ApiFailure::unexpected())
 }
 
 impl From<Failure> for ApiFailure {

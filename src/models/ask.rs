@@ -337,7 +337,7 @@ fn thoughts(
     // Of a model that the catalogue does not list nobody knows what it can.
     let is_known_to_think =
         thinks && (candidate.model.max_output > 0 || question.request.reasoning.is_some());
-    if is_known_to_think && !question.request.include_encrypted_reasoning {
+    if is_known_to_think && !question.request.include_encrypted_reasoning() {
         edits.push(("include", Some(include_thoughts(body)?)));
     }
     Ok(edits)

@@ -60,7 +60,7 @@ impl Reply {
             include_usage: request.include_usage,
             show_reasoning: true,
             has_legacy_functions: request.has_legacy_functions,
-            include_encrypted_reasoning: request.include_encrypted_reasoning,
+            include_encrypted_reasoning: request.include_encrypted_reasoning(),
             echo: request.echo.clone(),
             ..Self::default()
         }

@@ -3,7 +3,7 @@
 
 use memchr::{memchr, memchr3};
 
-use crate::{Dialect, Error, Json, json::Raw, read::At};
+use crate::{Dialect, Error, Json, json::Raw, read::At, responses::native::ENCRYPTED};
 
 /// A request. Every dialect is parsed into it and rendered from it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -42,9 +42,8 @@ pub struct Request {
     pub include_usage: bool,
     /// The client used `functions` instead of `tools` (Chat Completions).
     pub has_legacy_functions: bool,
-    /// The client asked for encrypted reasoning that it can send back
-    /// (Responses: `include: ["reasoning.encrypted_content"]`).
-    pub include_encrypted_reasoning: bool,
+    /// What the answer has to hold besides the usual (Responses).
+    pub include: Vec<String>,
     /// Members of the body without a field here. They are passed on to an
     /// upstream of the same dialect only.
     pub extra: Vec<(String, Json)>,
@@ -57,6 +56,12 @@ pub struct Request {
 }
 
 impl Request {
+    /// Whether the client wants encrypted reasoning that it can send back.
+    #[must_use]
+    pub fn include_encrypted_reasoning(&self) -> bool {
+        self.include.iter().any(|name| name == ENCRYPTED)
+    }
+
     /// Whether the answer is to be spoken (Chat Completions: `modalities`).
     pub fn wants_audio(&self) -> bool {
         let is_audio = |item: Raw<'_>| item.as_str().is_some_and(|kind| kind == "audio");

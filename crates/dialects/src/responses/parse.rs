@@ -13,9 +13,10 @@ use crate::{
         Content, Document, Format, Image, MediaSource, Message, Part, Reasoning, Request, Role, Text,
         Thinking, Tool, ToolCall, ToolChoice, ToolKind, ToolResult, unwrapped,
     },
-    responses::native::{ENCRYPTED, reference},
+    responses::native::reference,
 };
 
+/// What the neutral request has, or no upstream gets.
 const KNOWN: &[&str] = &[
     "model",
     "input",
@@ -39,7 +40,6 @@ const KNOWN: &[&str] = &[
     "store",
     "include",
     "previous_response_id",
-    "truncation",
     "client_metadata",
     "background",
 ];
@@ -135,8 +135,7 @@ fn settings(f: &Fields<'_, '_>, request: &mut Request) -> Result<(), Error> {
         });
     }
     let include = f.array("include")?.unwrap_or_default();
-    request.include_encrypted_reasoning =
-        include.iter().any(|raw| raw.as_str().is_some_and(|name| name == ENCRYPTED));
+    request.include = include.iter().filter_map(|raw| raw.as_str()).map(Cow::into_owned).collect();
     request.metadata = f.object("metadata")?;
     request.user = f.string("safety_identifier")?.or(f.string("user")?);
     request.prompt_cache_key = f.string("prompt_cache_key")?;

@@ -47,6 +47,7 @@ fn members(out: &mut OutboundRequest<'_>, input: &str, o: &mut Object<'_>) -> Re
     o.opt("temperature", out.sampling("temperature", request.temperature)?);
     o.opt("top_p", out.sampling("top_p", request.top_p)?);
     out.left_out("top_k", request.top_k.is_some());
+    o.opt("top_logprobs", request.top_logprobs.filter(|_| out.is_same_dialect()));
     text(out, o)?;
     if let Some(effort) = out.effort() {
         o.object("reasoning", |o| {
@@ -65,15 +66,24 @@ fn members(out: &mut OutboundRequest<'_>, input: &str, o: &mut Object<'_>) -> Re
     o.opt_str("service_tier", service_tier(request));
     // The gateway stores responses itself.
     o.put("store", false);
-    if out.target.can.reasoning {
-        o.array("include", |a| a.str(ENCRYPTED));
-    }
+    include(out, o);
     if request.stream || out.target.stream {
         o.put("stream", true);
     }
     out.leave_openai_sampling_out();
     out.extra(o);
     Ok(())
+}
+
+/// What the client wants besides the usual, and the encrypted thoughts of a model that thinks, which it needs in the next
+/// turn.
+fn include(out: &OutboundRequest<'_>, o: &mut Object<'_>) {
+    let of_client = out.request.include.iter().filter(|_| out.is_same_dialect()).map(String::as_str);
+    let thoughts = out.target.can.reasoning.then_some(ENCRYPTED);
+    let names: Vec<&str> = of_client.filter(|name| *name != ENCRYPTED).chain(thoughts).collect();
+    if !names.is_empty() {
+        o.array("include", |a| names.iter().for_each(|name| a.str(name)));
+    }
 }
 
 fn text(out: &mut OutboundRequest<'_>, o: &mut Object<'_>) -> Result<(), Error> {

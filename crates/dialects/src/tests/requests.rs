@@ -571,6 +571,22 @@ fn a_request_of_claude_code_reaches_a_chat_upstream() {
 }
 
 #[test]
+fn what_only_responses_has_stays_if_a_request_is_rendered_anew_and_is_left_out_with_a_warning_elsewhere() {
+    let body = json!({ "model": "m", "input": "x", "truncation": "auto", "top_logprobs": 3, "max_tool_calls": 2,
+        "include": ["web_search_call.action.sources", "reasoning.encrypted_content"] });
+    let (out, same) = render(Dialect::Responses, Dialect::Responses, &body, &Target::new("m")).unwrap();
+    for name in ["truncation", "top_logprobs", "max_tool_calls"] {
+        assert_eq!(out[name], body[name], "{name}");
+    }
+    assert_eq!(out["include"], json!(["web_search_call.action.sources", "reasoning.encrypted_content"]));
+    assert!(same.warnings.is_empty(), "{:?}", same.warnings);
+    let (out, other) = render(Dialect::Responses, Dialect::Chat, &body, &Target::new("m")).unwrap();
+    for name in ["truncation", "max_tool_calls"] {
+        assert!(out.get(name).is_none() && other.warnings.iter().any(|warning| warning.starts_with(name)));
+    }
+}
+
+#[test]
 fn all_parameters_of_openais_own_test_suite_are_accepted() {
     let body = json!({
         "messages": [{ "content": "string", "role": "developer", "name": "name" }], "model": "gpt-6-astra",

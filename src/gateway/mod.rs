@@ -7,7 +7,8 @@
 //! (response.rs), as a stream (live.rs), or from the cache (cache.rs). tools/
 //! runs tools here, stored/ and stored_responses.rs store answers for their
 //! users, with the help of large.rs if they are too large for a row. ledger.rs
-//! records the call and gives back what was not spent.
+//! records the call, together with others (together.rs), and gives back what was
+//! not spent.
 
 mod account;
 mod cache;
@@ -33,6 +34,7 @@ mod store;
 pub(crate) mod stored;
 pub(crate) mod stored_responses;
 mod thoughts;
+mod together;
 pub(crate) mod tools;
 pub(crate) mod usage;
 

@@ -16,20 +16,22 @@ import { startSqld } from "./sqld.js";
  *
  * @param {Record<string, string>} vars
  * @param {object[]} others Workers that run beside it, as Miniflare takes them
- * @param {{isCounted?: boolean, ai?: string}} options whether counted.js goes before it; the address behind its binding of Workers AI
+ * @param {{isCounted?: boolean, isUnsteady?: boolean, ai?: string}} options whether counted.js or unsteady.js goes before it; the address behind
+ *   its binding of Workers AI
  * @returns the running Worker: `url`, `api(method, path, body?, headers?)`,
  *   which checks the response against public/openapi.json,
  *   `sql(text, ...args)` (runs one statement on its database, whichever that
  *   is; the rows as objects), `env` (the bindings), `worker` (`fetch`, `scheduled`, `getEnv(name?)`), and
  *   `harness` (`getLogs`, `clearLogs`, `restart`).
  */
-export async function startWorker(vars = {}, others = [], { isCounted = false, ai } = {}) {
+export async function startWorker(vars = {}, others = [], { isCounted = false, isUnsteady = false, ai } = {}) {
   const sqld = process.env.DATABASE === "turso" ? await startMigratedSqld() : undefined;
   const database = sqld && { DATABASE_URL: sqld.url, DATABASE_AUTH_TOKEN: sqld.token };
   const binding = ai && { ai: { binding: "AI", remoteProxyConnectionString: new URL(ai) } };
   const hatch = { ...configured("wrangler.toml", { ENVIRONMENT: "development", ...database, ...vars }), ...binding };
-  const counted = isCounted ? behind("tests/counted.js", hatch) : hatch;
-  const recorded = sqld ? counted : behind("tests/recorded.js", counted);
+  const before = isCounted ? "tests/counted.js" : isUnsteady ? "tests/unsteady.js" : undefined;
+  const watched = before ? behind(before, hatch) : hatch;
+  const recorded = sqld ? watched : behind("tests/recorded.js", watched);
   const workers = await run([recorded, configured("compiler/wrangler.toml"), ...others]);
   after(() => workers.stop());
   const env = await workers.env();

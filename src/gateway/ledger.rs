@@ -4,10 +4,7 @@
 use chrono::DateTime;
 use hatch_dialects::{Dialect, Usage};
 
-use super::{
-    store,
-    together::{self, UnderWay},
-};
+use super::{store, together};
 use crate::{
     error::{Error, ModelError},
     http::RequestContext,
@@ -93,7 +90,6 @@ impl<'a> Budgets<'a> {
             own_key_providers,
             listed: Vec::new(),
             id: id.clone(),
-            _under_way: UnderWay::begin(),
             _invocation: invocation,
         };
         let Some(CallCost { most_micro_usd, .. }) = cost else { return Ok(entry) };
@@ -128,7 +124,6 @@ pub(super) struct Entry {
     pub(super) own_key_providers: Vec<String>,
     /// The ids of models that settings list, and that may be asked.
     pub(super) listed: Vec<String>,
-    _under_way: UnderWay,
     /// The call goes on and is recorded when its client has left.
     _invocation: Hold,
 }

@@ -1,8 +1,8 @@
 //! Records calls that end at about the same time together.
 //!
-//! A batch costs a quarter of a call, and hardly more for many calls than for one. So a call that ends while others are
-//! under way lets the event loop turn once before it writes. Those that end meanwhile join its group, and it writes all
-//! of them. A call that is alone writes at once.
+//! A batch costs a quarter of a call, and hardly more for many calls than for one. So while a batch is being written, a
+//! call that ends lets the event loop turn once before it writes its own. Those that end meanwhile join its group, and
+//! it writes all of them. A call that ends while nothing is written writes at once.
 //!
 //! A request can end at any time, and only it can use its own timers and connections. So each call waits in its own
 //! request until it is recorded. If its group could not be written, or nothing is heard of it, it writes its record by
@@ -34,40 +34,29 @@ const PATIENCE_MS: u64 = 3_000;
 const OLD_MS: i64 = 500;
 
 thread_local! {
-    static UNDER_WAY: Cell<u32> = const { Cell::new(0) };
+    /// How many batches are being written.
+    static WRITING: Cell<u32> = const { Cell::new(0) };
     /// The group that calls join.
     static OPEN: RefCell<Option<Rc<Group<Bell>>>> = const { RefCell::new(None) };
 }
 
-/// A call that is not recorded yet.
-#[derive(Debug)]
-pub(super) struct UnderWay;
-
-impl UnderWay {
-    pub(super) fn begin() -> Self {
-        UNDER_WAY.set(UNDER_WAY.get() + 1);
-        Self
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        UNDER_WAY.set(UNDER_WAY.get().saturating_sub(1));
-    }
-}
-
-/// Records a call, which is still [`UnderWay`].
+/// Records a call.
 ///
 /// # Errors
 /// Those of the database.
 pub(super) async fn record(call: Call, database: &Database) -> Result<(), Error> {
-    if UNDER_WAY.get() <= 1 {
-        return write(&call, database).await;
-    }
     let now = now_ms();
-    let Some(group) = OPEN.with_borrow(|open| open.clone().filter(|group| group.is_open_at(now))) else {
-        return lead(call, now, database).await;
-    };
+    if let Some(group) = OPEN.with_borrow(|open| open.clone().filter(|group| group.is_open_at(now))) {
+        return follow(call, &group, database).await;
+    }
+    match WRITING.get() {
+        0 => write(&call, database).await,
+        _ => lead(call, now, database).await,
+    }
+}
+
+/// Joins a group, and waits until it is written.
+async fn follow(call: Call, group: &Group<Bell>, database: &Database) -> Result<(), Error> {
     let (bell, waiting) = bell();
     let member = group.join(call, bell);
     waiting.at_most(PATIENCE_MS).await;
@@ -88,7 +77,11 @@ async fn lead(call: Call, now: i64, database: &Database) -> Result<(), Error> {
         return write(&call, database).await;
     }
     let all: Vec<&Call> = others.iter().map(|member| &member.call).chain([&call]).collect();
-    let written = async { database.batch(store::write_all(&all)?).await }.await;
+    let written = async {
+        let _writing = Writing::begin();
+        database.batch(store::write_all(&all)?).await
+    };
+    let written = written.await;
     for member in &others {
         member.tell(if written.is_ok() { Fate::Written } else { Fate::Alone }, Bell::ring);
     }
@@ -102,15 +95,33 @@ async fn lead(call: Call, now: i64, database: &Database) -> Result<(), Error> {
 }
 
 async fn write(call: &Call, database: &Database) -> Result<(), Error> {
+    let _writing = Writing::begin();
     database.batch([store::write(call), store::count(call)]).await.map(drop)
 }
 
 /// Writes a call that a group may have written, or may yet write.
 async fn write_unless_there(call: &Call, database: &Database) -> Result<(), Error> {
+    let _writing = Writing::begin();
     let written = database.batch([store::is_new(call), store::write(call), store::count(call)]).await;
     match written {
         Ok(_) | Err(Error::GuardFailed) => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+/// A batch that is being written.
+struct Writing;
+
+impl Writing {
+    fn begin() -> Self {
+        WRITING.set(WRITING.get() + 1);
+        Self
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        WRITING.set(WRITING.get().saturating_sub(1));
     }
 }
 
@@ -250,11 +261,10 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_under_way_until_it_is_dropped() {
-        let before = UNDER_WAY.get();
-        let calls = [UnderWay::begin(), UnderWay::begin()];
-        assert_eq!(UNDER_WAY.get(), before + 2);
-        drop(calls);
-        assert_eq!(UNDER_WAY.get(), before);
+    fn a_batch_is_being_written_until_it_is_dropped() {
+        let batches = [Writing::begin(), Writing::begin()];
+        assert_eq!(WRITING.get(), 2);
+        drop(batches);
+        assert_eq!(WRITING.get(), 0);
     }
 }

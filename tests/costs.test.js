@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { chat, claudeVars, newProject } from "./conversation.js";
-import { deployments } from "./deployments.js";
+import { deployments, until } from "./deployments.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startWorker } from "./harness.js";
 
@@ -66,6 +66,22 @@ test("A call of the gateway is two round trips: its key and the rules before, it
     const d1 = await asked(async () => assert.equal((await call(headers)).status, 200));
     within(d1, { calls: 2, rowsWritten: 5, ...most });
   }
+});
+
+test("Calls that end at once are recorded by few batches, and write less for each", { skip: !isD1 }, async () => {
+  const call = () => hatch.api("POST", "/v1/chat/completions", { model: "claude-sonnet-5-5", messages: [{ role: "user", content: "Hello" }] }, key);
+  const key = await withKey();
+  await call();
+  claude.setFault({ hang: true, times: 20 });
+  const asked20 = claude.requests.length + 20;
+  const d1 = await asked(async () => {
+    const answers = Array.from({ length: 20 }, call);
+    await until(() => claude.requests.length === asked20, "all calls at the model");
+    claude.release();
+    for (const { status } of await Promise.all(answers)) assert.equal(status, 200);
+  });
+  // Half of the trips are for the keys. The rows read are mostly those of the lists of records, not of tables.
+  within(d1, { calls: 30, statements: 60, rowsRead: 1_000, rowsWritten: 90 });
 });
 
 test("A call that is kept is two batches too: it is kept with its entry", { skip: !isD1 }, async () => {

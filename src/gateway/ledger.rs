@@ -4,7 +4,7 @@
 use chrono::DateTime;
 use hatch_dialects::{Dialect, Usage};
 
-use super::store;
+use super::{group_commit, store};
 use crate::{
     error::{Error, ModelError},
     http::RequestContext,
@@ -203,27 +203,30 @@ impl Entry {
             DateTime::from_timestamp_millis(self.started).unwrap_or_default().format("%Y-%m-%d").to_string();
         let model = outcome.candidate.map(|candidate| candidate.model.id.as_str()).or(outcome.model);
         let call = store::Call {
-            id: &self.id,
-            user: &self.user,
-            key: self.key.as_deref(),
+            id: self.id,
+            user: self.user,
+            key: self.key,
             at: self.started,
-            day: &day,
-            model: model.unwrap_or_default(),
+            day,
             is_listed: model.is_some_and(|id| self.listed.iter().any(|listed| listed == id)),
+            model: model.unwrap_or_default().to_owned(),
             status: outcome.status,
             attempts: outcome.attempts,
-            cache: if outcome.is_hit { "hit" } else { "miss" },
+            is_hit: outcome.is_hit,
             usage: outcome.usage,
             cost,
             is_estimated: outcome.is_estimated,
             first_token_ms: outcome.first_token_ms,
             total_ms: now_ms() - self.started,
         };
-        let mut statements = vec![store::write(&call), store::count(&call)];
-        statements.extend(more);
         let closed = async {
-            statements.extend(self.reservation.reconcile(cost)?);
-            database.batch_all(statements).await
+            let mut others = more;
+            others.extend(self.reservation.reconcile(cost)?);
+            if others.is_empty() {
+                return group_commit::record(call, database).await;
+            }
+            let statements = [store::write(&call), store::count(&call)].into_iter().chain(others);
+            database.batch_all(statements.collect()).await.map(drop)
         };
         if let Err(error) = closed.await {
             log::failure("gateway.close", &error);

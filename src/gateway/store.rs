@@ -4,10 +4,12 @@ use super::{dynamic_apps::store as dynamic_apps, stored::store as stored};
 #[cfg(test)]
 use crate::openapi::{Count, Id, Time};
 use crate::{
-    clouds, identity,
+    clouds,
+    error::Error,
+    identity,
     models::{buckets, budgets, reservations::release},
     store::{
-        Statement,
+        Statement, guard,
         owned::{Owned, give},
         page::{Page, page},
         projects::rfc3339,
@@ -59,19 +61,19 @@ pub(crate) const OWNED: Owned = Owned {
 };
 
 /// A call, as it is recorded.
-#[derive(Debug)]
-pub(super) struct Call<'a> {
-    pub(super) id: &'a str,
-    pub(super) user: &'a str,
-    pub(super) key: Option<&'a str>,
+#[derive(Debug, Default)]
+pub(super) struct Call {
+    pub(super) id: String,
+    pub(super) user: String,
+    pub(super) key: Option<String>,
     pub(super) at: i64,
-    pub(super) day: &'a str,
-    pub(super) model: &'a str,
+    pub(super) day: String,
+    pub(super) model: String,
     /// It is one that settings list, whether the catalogue's rows have it or not.
     pub(super) is_listed: bool,
     pub(super) status: u16,
     pub(super) attempts: u32,
-    pub(super) cache: &'a str,
+    pub(super) is_hit: bool,
     pub(super) usage: hatch_dialects::Usage,
     pub(super) cost: i64,
     pub(super) is_estimated: bool,
@@ -80,7 +82,7 @@ pub(super) struct Call<'a> {
 }
 
 /// Records a call. It replaces what the sweep has recorded if the call counted as lost.
-pub(super) fn write(call: &Call<'_>) -> Statement {
+pub(super) fn write(call: &Call) -> Statement {
     sql!(
         "INSERT INTO model_calls (id, user_id, key_id, created_at, day, model, status, attempts, cache, input_tokens,
            cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost_micro_usd, is_estimated,
@@ -91,15 +93,15 @@ pub(super) fn write(call: &Call<'_>) -> Statement {
            cache_write_tokens = excluded.cache_write_tokens, output_tokens = excluded.output_tokens,
            reasoning_tokens = excluded.reasoning_tokens, cost_micro_usd = excluded.cost_micro_usd,
            is_estimated = excluded.is_estimated, first_token_ms = excluded.first_token_ms, total_ms = excluded.total_ms",
-        call.id,
-        call.user,
-        call.key,
+        call.id.as_str(),
+        call.user.as_str(),
+        call.key.as_deref(),
         call.at,
-        call.day,
-        call.model,
+        call.day.as_str(),
+        call.model.as_str(),
         i64::from(call.status),
         call.attempts,
-        call.cache,
+        if call.is_hit { "hit" } else { "miss" },
         tokens(call.usage.input),
         tokens(call.usage.cache_read),
         tokens(call.usage.cache_writes()),
@@ -158,10 +160,10 @@ fn count_lost(now: i64) -> Statement {
 
 /// Counts a call for the operator. A name that neither catalogue nor settings have counts as its
 /// provider's `other` until it has answered: names come from callers.
-pub(super) fn count(call: &Call<'_>) -> Statement {
+pub(super) fn count(call: &Call) -> Statement {
     let provider = call.model.split_once('/').map_or("", |(provider, _)| provider);
     let outcome = match call.status {
-        200 if call.cache == "hit" => "hit",
+        200 if call.is_hit => "hit",
         200 => "ok",
         499 => "left",
         500.. => "failed",
@@ -185,7 +187,7 @@ pub(super) fn count(call: &Call<'_>) -> Statement {
            total_buckets = json_set(total_buckets, ?11, json_extract(total_buckets, ?11) + 1),
            attempt_buckets = json_set(attempt_buckets, ?12, json_extract(attempt_buckets, ?12) + 1)",
         provider,
-        call.model,
+        call.model.as_str(),
         outcome,
         call.attempts,
         call.first_token_ms,
@@ -198,6 +200,71 @@ pub(super) fn count(call: &Call<'_>) -> Statement {
         buckets::of_attempts(call.attempts),
         i64::from(call.is_listed)
     )
+}
+
+/// Fails if the call is recorded.
+pub(super) fn is_new(call: &Call) -> Statement {
+    guard!("SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM model_calls WHERE id = ?1)", call.id.as_str())
+}
+
+/// Adds a list of numbers to a column that has such a list.
+macro_rules! plus {
+    ($column:literal) => {
+        concat!(
+            $column,
+            " = (SELECT json_group_array(a.value + b.value) FROM json_each(",
+            $column,
+            ") a
+               CROSS JOIN json_each(excluded.",
+            $column,
+            ") b WHERE b.key = a.key)"
+        )
+    };
+}
+
+/// [`count`] and [`write`] for many calls, none of which may be recorded. Each list has the values of those statements.
+pub(super) fn write_all(calls: &[&Call]) -> Result<[Statement; 2], Error> {
+    let values = |statement: fn(&Call) -> Statement| {
+        let rows: Vec<_> = calls.iter().map(|call| statement(call).values).collect();
+        serde_json::to_string(&rows).map_err(|error| Error::Internal(error.to_string()))
+    };
+    let count = sql!(
+        concat!(
+            "INSERT INTO model_metrics (provider, model, outcome, calls, attempts, first_ms, total_ms, input_tokens, output_tokens,
+               cost_micro_usd, first_buckets, total_buckets, attempt_buckets)
+             SELECT provider, CASE WHEN c.model = '' OR max(listed) OR outcome IN ('ok', 'hit') OR EXISTS (SELECT 1 FROM models WHERE id = c.model)
+                 OR EXISTS (SELECT 1 FROM model_metrics m WHERE m.model = c.model) THEN c.model ELSE provider || '/other' END,
+               outcome, count(*), sum(attempts), coalesce(sum(first), 0), sum(total), sum(input), sum(output), sum(cost),
+               json_array(sum(f IS '$[0]'), sum(f IS '$[1]'), sum(f IS '$[2]'), sum(f IS '$[3]'), sum(f IS '$[4]'),
+                 sum(f IS '$[5]'), sum(f IS '$[6]'), sum(f IS '$[7]'), sum(f IS '$[8]'), sum(f IS '$[9]')),
+               json_array(sum(t = '$[0]'), sum(t = '$[1]'), sum(t = '$[2]'), sum(t = '$[3]'), sum(t = '$[4]'),
+                 sum(t = '$[5]'), sum(t = '$[6]'), sum(t = '$[7]'), sum(t = '$[8]'), sum(t = '$[9]')),
+               json_array(sum(a = '$[0]'), sum(a = '$[1]'), sum(a = '$[2]'), sum(a = '$[3]'), sum(a = '$[4]'))
+             FROM (
+               SELECT value ->> 0 AS provider, value ->> 1 AS model, value ->> 2 AS outcome, value ->> 3 AS attempts, value ->> 4 AS first,
+                 value ->> 5 AS total, value ->> 6 AS input, value ->> 7 AS output, value ->> 8 AS cost, value ->> 9 AS f,
+                 value ->> 10 AS t, value ->> 11 AS a, value ->> 12 AS listed
+               FROM json_each(?1)
+             ) c GROUP BY c.model, outcome
+             ON CONFLICT (model, outcome) DO UPDATE SET calls = calls + excluded.calls, attempts = attempts + excluded.attempts,
+               first_ms = first_ms + excluded.first_ms, total_ms = total_ms + excluded.total_ms,
+               input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens,
+               cost_micro_usd = cost_micro_usd + excluded.cost_micro_usd, ",
+            plus!("first_buckets"), ", ", plus!("total_buckets"), ", ", plus!("attempt_buckets")
+        ),
+        values(count)?
+    );
+    let write = sql!(
+        "INSERT INTO model_calls (id, user_id, key_id, created_at, day, model, status, attempts, cache, input_tokens,
+           cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost_micro_usd, is_estimated,
+           first_token_ms, total_ms)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+           value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15,
+           value ->> 16, value ->> 17
+         FROM json_each(?1)",
+        values(write)?
+    );
+    Ok([count, write])
 }
 
 /// An upstream's count, limited to what the column holds.

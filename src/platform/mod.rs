@@ -11,6 +11,7 @@ pub(crate) mod crypto;
 pub(crate) mod entry;
 pub(crate) mod fetch;
 pub(crate) mod log;
+pub(crate) mod notify;
 pub(crate) mod pump;
 pub(crate) mod random;
 pub(crate) mod request;

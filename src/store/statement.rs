@@ -1,12 +1,13 @@
 //! Statements for a database, and the rows that they return.
 
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::Error;
 
 /// A value bound to a statement. Integers are exact to 2^53 (D1 passes them as JavaScript numbers);
 /// larger numbers are stored as text.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
 pub(crate) enum Value {
     Null,
     Integer(i64),

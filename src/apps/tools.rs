@@ -373,6 +373,7 @@ pub(super) fn offered() -> Vec<Tool> {
             kind: ToolKind::Function { parameters: Json::parse(&schema.to_string()) },
             strict: None,
             cache: None,
+            extra: Vec::new(),
         }
     };
     tools.into_iter().map(tool).collect()

@@ -201,6 +201,7 @@ fn request(query: &str, candidate: &Candidate) -> Request {
         kind: kind(json),
         strict: None,
         cache: None,
+        extra: Vec::new(),
     });
     let thinks_between_tools = candidate.model.can("between_tools");
     let reasoning = Reasoning { mode: Some(ThinkingMode::BetweenTools), ..Reasoning::default() };

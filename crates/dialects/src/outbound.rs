@@ -202,6 +202,13 @@ impl<'r> OutboundRequest<'r> {
         }
     }
 
+    /// Passes a tool's extra members on, if they are of this dialect.
+    pub(crate) fn extra_of(&self, tool: &Tool, o: &mut write::Object<'_>) {
+        if self.is_same_dialect() {
+            tool.extra.iter().for_each(|(name, json)| o.raw(name, json.as_str()));
+        }
+    }
+
     /// Refuses `n` above 1: these dialects return one answer.
     pub(crate) fn refuse_many(&self) -> Result<(), Error> {
         match self.request.n {

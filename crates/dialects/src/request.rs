@@ -238,6 +238,8 @@ pub struct Tool {
     pub kind: ToolKind,
     pub strict: Option<bool>,
     pub cache: Option<Json>,
+    /// Members without a field here. They are passed on to an upstream of the same dialect only.
+    pub extra: Vec<(String, Json)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

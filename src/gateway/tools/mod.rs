@@ -130,6 +130,7 @@ impl Tool {
             kind: ToolKind::Function { parameters: Json::parse(&self.parameters().to_string()) },
             strict: None,
             cache: None,
+            extra: Vec::new(),
         }
     }
 

@@ -191,6 +191,7 @@ fn tool(raw: Raw<'_>, at: At<'_>) -> Result<Tool, Error> {
                 kind: ToolKind::Custom { format: f.json("format") },
                 strict: None,
                 cache,
+                extra: Vec::new(),
             })
         }
         other => Err(at.key("type").unsupported(format!("Unsupported value: '{}'", shown(other)))),
@@ -205,6 +206,7 @@ pub(crate) fn function(f: &Fields<'_, '_>, cache: Option<Json>) -> Result<Tool, 
         kind: ToolKind::Function { parameters: f.object("parameters")? },
         strict: f.bool("strict")?,
         cache: cache.or_else(|| f.json("cache_control")),
+        extra: f.others(&["type", "name", "description", "parameters", "strict", "cache_control"]),
     })
 }
 

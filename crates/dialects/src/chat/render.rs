@@ -149,9 +149,7 @@ fn tools(out: &mut OutboundRequest<'_>, o: &mut Object<'_>) -> Result<(), Error>
         return Ok(());
     }
     let takes_custom = out.takes_custom();
-    o.array("tools", |a| {
-        tools.iter().for_each(|(name, known)| a.object(|o| tool(name, known, takes_custom, o)))
-    });
+    o.array("tools", |a| tools.iter().for_each(|(name, known)| a.object(|o| tool(out, name, known, o))));
     match choice {
         None => {}
         Some(ToolChoice::Auto) => o.str("tool_choice", "auto"),
@@ -192,7 +190,7 @@ fn tools(out: &mut OutboundRequest<'_>, o: &mut Object<'_>) -> Result<(), Error>
     Ok(())
 }
 
-fn tool(name: &str, tool: &Tool, takes_custom: bool, o: &mut Object<'_>) {
+fn tool(out: &OutboundRequest<'_>, name: &str, tool: &Tool, o: &mut Object<'_>) {
     match &tool.kind {
         ToolKind::Function { parameters } => {
             o.str("type", "function");
@@ -201,9 +199,10 @@ fn tool(name: &str, tool: &Tool, takes_custom: bool, o: &mut Object<'_>) {
                 o.opt_str("description", tool.description.as_deref());
                 o.opt_json("parameters", parameters.as_ref());
                 o.opt("strict", tool.strict);
+                out.extra_of(tool, o);
             });
         }
-        ToolKind::Custom { format } if takes_custom => {
+        ToolKind::Custom { format } if out.takes_custom() => {
             o.str("type", "custom");
             o.object("custom", |o| {
                 o.str("name", name);

@@ -153,7 +153,8 @@ fn tool(raw: Raw<'_>, at: At<'_>) -> Result<Tool, Error> {
         // Tool servers have no `name`.
         let name = name.unwrap_or_else(|_| kind.clone());
         let kind = ToolKind::Hosted { dialect: Dialect::Messages, kind, json: raw.into() };
-        return Ok(Tool { name, namespace: None, description: None, kind, strict: None, cache: None });
+        let (strict, cache, extra) = (None, None, Vec::new());
+        return Ok(Tool { name, namespace: None, description: None, kind, strict, cache, extra });
     }
     f.need("input_schema")?;
     Ok(Tool {
@@ -163,6 +164,7 @@ fn tool(raw: Raw<'_>, at: At<'_>) -> Result<Tool, Error> {
         kind: ToolKind::Function { parameters: f.object("input_schema")? },
         strict: f.bool("strict")?,
         cache: f.json("cache_control"),
+        extra: f.others(&["type", "name", "description", "input_schema", "strict", "cache_control"]),
     })
 }
 

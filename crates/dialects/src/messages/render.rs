@@ -372,6 +372,7 @@ fn tool(out: &mut OutboundRequest<'_>, name: &str, tool: &Tool, marks: &mut Mark
             } else if tool.strict == Some(true) {
                 out.warn(format!("tools: '{}' is not strict at this provider", tool.name));
             }
+            out.extra_of(tool, o);
         }
         ToolKind::Custom { format } => {
             let format = format.as_ref().map(Json::as_str);

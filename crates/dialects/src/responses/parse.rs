@@ -167,6 +167,7 @@ fn tool(raw: Raw<'_>, at: At<'_>, namespace: Option<&str>, tools: &mut Vec<Tool>
             kind: ToolKind::Custom { format: f.json("format") },
             strict: None,
             cache: None,
+            extra: Vec::new(),
         },
         "namespace" if namespace.is_none() => {
             let (name, at) = (f.need_str("name")?, f.at().key("tools"));
@@ -185,6 +186,7 @@ fn tool(raw: Raw<'_>, at: At<'_>, namespace: Option<&str>, tools: &mut Vec<Tool>
             kind: ToolKind::Hosted { dialect: Dialect::Responses, kind: other.to_owned(), json: raw.into() },
             strict: None,
             cache: None,
+            extra: Vec::new(),
         },
     };
     tools.push(Tool { namespace: namespace.map(str::to_owned), ..tool });

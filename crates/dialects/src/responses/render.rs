@@ -126,7 +126,7 @@ fn tools(out: &mut OutboundRequest<'_>, o: &mut Object<'_>) -> Result<(), Error>
         for (name, known) in &tools {
             match &known.kind {
                 ToolKind::Hosted { json, .. } => a.raw(json.as_str()),
-                _ => a.object(|o| tool(name, known, takes_custom, o)),
+                _ => a.object(|o| tool(out, name, known, o)),
             }
         }
     });
@@ -167,7 +167,7 @@ fn tools(out: &mut OutboundRequest<'_>, o: &mut Object<'_>) -> Result<(), Error>
     Ok(())
 }
 
-fn tool(name: &str, tool: &Tool, takes_custom: bool, o: &mut Object<'_>) {
+fn tool(out: &OutboundRequest<'_>, name: &str, tool: &Tool, o: &mut Object<'_>) {
     match &tool.kind {
         ToolKind::Function { parameters } => {
             o.str("type", "function");
@@ -176,8 +176,9 @@ fn tool(name: &str, tool: &Tool, takes_custom: bool, o: &mut Object<'_>) {
             o.raw("parameters", parameters.as_ref().map_or("null", Json::as_str));
             // Unlike in the other dialects, absent means strict here.
             o.put("strict", tool.strict.unwrap_or(false));
+            out.extra_of(tool, o);
         }
-        ToolKind::Custom { format } if takes_custom => {
+        ToolKind::Custom { format } if out.takes_custom() => {
             o.str("type", "custom");
             o.str("name", name);
             o.opt_str("description", tool.description.as_deref());

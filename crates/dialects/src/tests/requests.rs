@@ -587,6 +587,27 @@ fn what_only_responses_has_stays_if_a_request_is_rendered_anew_and_is_left_out_w
 }
 
 #[test]
+fn what_only_one_dialects_tools_have_stays_there() {
+    let beyond = json!({ "defer_loading": true, "input_examples": [{ "a": 1 }] });
+    let schema = json!({ "type": "object", "properties": {} });
+    let with = |mut tool: Value| {
+        let members = beyond.as_object().unwrap().clone();
+        tool.as_object_mut().unwrap().extend(members);
+        json!({ "model": "m", "max_tokens": 9, "input": "x", "messages": [{ "role": "user", "content": "x" }], "tools": [tool] })
+    };
+    let messages = with(json!({ "name": "t", "input_schema": schema }));
+    let responses = with(json!({ "type": "function", "name": "t", "parameters": schema }));
+    for (dialect, body) in [(Dialect::Messages, &messages), (Dialect::Responses, &responses)] {
+        let (same, _) = render(dialect, dialect, body, &Target::new("m")).unwrap();
+        let (other, _) = render(dialect, Dialect::Chat, body, &Target::new("m")).unwrap();
+        for (name, value) in beyond.as_object().unwrap() {
+            assert_eq!(&same["tools"][0][name], value, "{dialect:?}");
+            assert!(!other.to_string().contains(name), "{dialect:?}");
+        }
+    }
+}
+
+#[test]
 fn all_parameters_of_openais_own_test_suite_are_accepted() {
     let body = json!({
         "messages": [{ "content": "string", "role": "developer", "name": "name" }], "model": "gpt-6-astra",

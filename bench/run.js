@@ -20,7 +20,7 @@ const { values: given } = parseArgs({
   },
 });
 const known = given.before ? { ...WORKERS, before: before(given.before) } : WORKERS;
-const names = [...given.only.split(","), ...(given.before ? ["before"] : [])];
+const names = [...new Set([...given.only.split(","), ...(given.before ? ["before"] : [])])];
 const rounds = Number(given.rounds ?? (given.quick ? 1 : 5));
 if (!(rounds >= 1)) throw new Error(`--rounds wants a number from 1, not ${given.rounds}`);
 

@@ -227,6 +227,35 @@ test("who wants an answer stored that is too large for that is told so", async (
   await ok("DELETE", "/chat/completions", undefined, eves);
 });
 
+test("an answer that the database does not store is reported, and its call is recorded and settled all the same", async () => {
+  const eve = await signIn();
+  const key = await keyOf(eve, { budget: { microUsd: 100_000, per: "day" } });
+  gpt.setAnswer("Hello.");
+  const recorded = () => sql("SELECT status, cost_micro_usd AS cost FROM model_calls WHERE user_id = ?1 ORDER BY created_at", eve.userId);
+  const asked = [["/v1/chat/completions", { messages: HI, temperature: 0 }, {}], ["/v1/chat/completions", { messages: HI, temperature: 0 }, { "x-gateway-cache": "60" }], ["/v1/responses", { input: "Hi" }, {}]];
+  // Fills the cache.
+  assert.equal((await api("POST", asked[1][0], { model: "gpt/m", ...asked[1][1] }, { ...as(key), ...asked[1][2] })).headers.get("x-gateway-cache"), "miss");
+  await until(async () => (await recorded()).length === 1);
+  for (const table of ["stored_completions", "model_responses"]) await sql(`CREATE TRIGGER refuse_${table} BEFORE INSERT ON ${table} BEGIN SELECT RAISE(ABORT, 'injected fault'); END`);
+  try {
+    for (const [path, body, headers] of asked) {
+      const response = await api("POST", path, { model: "gpt/m", store: true, ...body }, { ...as(key), ...headers });
+      assert.deepEqual([response.status, response.headers.get("x-gateway-warnings")], [200, "store: the answer could not be stored"], path);
+      assert.equal(response.headers.get("x-gateway-cache"), headers["x-gateway-cache"] ? "hit" : null);
+    }
+    const calls = await recorded();
+    assert.deepEqual(calls.map(({ status }) => status), [200, 200, 200, 200]);
+    const spent = calls.reduce((sum, { cost }) => sum + cost, 0);
+    assert.ok(spent > 0);
+    assert.deepEqual(await sql("SELECT count(*) AS n FROM model_reservations WHERE user_id = ?1", eve.userId), [{ n: 0 }], "nothing stays reserved");
+  } finally {
+    for (const table of ["stored_completions", "model_responses"]) await sql(`DROP TRIGGER refuse_${table}`);
+  }
+  const again = await api("POST", asked[0][0], { model: "gpt/m", store: true, ...asked[0][1] }, as(key));
+  assert.equal(again.headers.get("x-gateway-warnings"), null);
+  await ok("DELETE", "/chat/completions", undefined, key);
+});
+
 test("a chat is stored and exported whole if it has half of an emoji, or is nested as deeply as the gateway takes it", async () => {
   const eve = await signIn();
   const eves = await keyOf(eve);

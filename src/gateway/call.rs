@@ -229,9 +229,7 @@ impl Call {
             Usage { input: self.prompt_tokens, ..Usage::default() },
         );
         let kept = self.keep.statements(&self.entry.user, watched.as_ref(), &answered.reply, &database).await;
-        let warning = kept.as_ref().err().map(|unstored| unstored.warning());
-        self.entry.close(outcome, kept.unwrap_or_default(), &database).await;
-        warning
+        self.entry.close_and_store(outcome, kept, &database).await
     }
 
     /// Applies the guardrails to a whole answer. The headers get a warning for
@@ -451,8 +449,7 @@ async fn respond_from_cache(
     let usage = answer.usage.unwrap_or_default();
     let outcome = Outcome { model: Some(&model), status: 200, usage, is_hit: true, ..Outcome::default() };
     let kept = call.keep.statements(&call.entry.user, Some(&answer), &reply, database).await;
-    let warning = kept.as_ref().err().map(|unstored| unstored.warning());
-    call.entry.close(outcome, kept.unwrap_or_default(), database).await;
+    let warning = call.entry.close_and_store(outcome, kept, database).await;
     let mut headers = vec![
         ("x-gateway-provider", provider),
         ("x-gateway-model", model),

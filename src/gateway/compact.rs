@@ -40,7 +40,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let estimated = Usage { input: call.prompt_tokens, ..Usage::default() };
     let answered = Outcome::answered(&candidate, attempts, first_token_ms, usage, estimated);
     let outcome = Outcome { status: if translated.is_ok() { 200 } else { 502 }, ..answered };
-    call.entry.close(outcome, Vec::new(), &database).await;
+    call.entry.close(outcome, &database).await;
     let warnings: Vec<&str> = warnings.iter().map(String::as_str).collect();
     let headers = response::headers_of(&candidate, attempts, &warnings);
     Ok(response::with(Response::json(200, translated?.0), headers, &context.request_id))

@@ -34,7 +34,7 @@ const PATIENCE_MS: u64 = 3_000;
 const OLD_MS: i64 = 500;
 
 thread_local! {
-    /// How many batches are being written.
+    /// How many batches are being written. One that is never heard of counts on: then each call waits a turn.
     static WRITING: Cell<u32> = const { Cell::new(0) };
     /// The group that calls join.
     static OPEN: RefCell<Option<Rc<Group<Notifier>>>> = const { RefCell::new(None) };

@@ -18,7 +18,7 @@ pub(super) const MOST_BYTES_IN_ROW: usize = 1_500_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unstored {
     TooLarge,
-    /// The object cannot be written.
+    /// It could not be written.
     Failed,
 }
 

@@ -4,7 +4,7 @@
 use chrono::DateTime;
 use hatch_dialects::{Dialect, Usage};
 
-use super::{group_commit, store};
+use super::{group_commit, large::Unstored, store};
 use crate::{
     error::{Error, ModelError},
     http::RequestContext,
@@ -97,7 +97,7 @@ impl<'a> Budgets<'a> {
             Ok(reservation) => entry.reservation = reservation,
             Err(error) => {
                 if is_of_the_day(&error) {
-                    entry.close(Outcome { status: 429, ..Outcome::default() }, Vec::new(), database).await;
+                    entry.close(Outcome { status: 429, ..Outcome::default() }, database).await;
                 }
                 return Err(error);
             }
@@ -182,7 +182,7 @@ impl Entry {
             usage: usage.unwrap_or_default(),
             ..Outcome::default()
         };
-        self.close(outcome, Vec::new(), database).await;
+        self.close(outcome, database).await;
         let headers = vec![("x-gateway-attempts", attempts.to_string())];
         // The vendors' SDKs ignore a longer pause.
         let retry_after_s = retry_after_s.map(|seconds| seconds.clamp(1, 60));
@@ -190,7 +190,17 @@ impl Entry {
     }
 
     /// Records the call. A failure is only logged, because the client has its answer.
-    pub(super) async fn close(self, outcome: Outcome<'_>, more: Vec<Statement>, database: &Database) {
+    pub(super) async fn close(self, outcome: Outcome<'_>, database: &Database) {
+        self.close_and_store(outcome, Ok(Vec::new()), database).await;
+    }
+
+    /// Records the call, and stores its answer by these statements. Returns a warning for the client if that is not stored.
+    pub(super) async fn close_and_store(
+        self,
+        outcome: Outcome<'_>,
+        stored: Result<Vec<Statement>, Unstored>,
+        database: &Database,
+    ) -> Option<&'static str> {
         let cost = match outcome.candidate {
             Some(candidate)
                 if !self.own_key_providers.contains(&candidate.provider.name) && !outcome.is_hit =>
@@ -219,17 +229,49 @@ impl Entry {
             first_token_ms: outcome.first_token_ms,
             total_ms: now_ms() - self.started,
         };
-        let closed = async {
-            let mut others = more;
-            others.extend(self.reservation.reconcile(cost)?);
-            if others.is_empty() {
-                return group_commit::record(call, database).await;
-            }
-            let statements = [store::write(&call), store::count(&call)].into_iter().chain(others);
-            database.batch_all(statements.collect()).await.map(drop)
+        let (stored, unstored) = match stored {
+            Ok(statements) => (statements, None),
+            Err(unstored) => (Vec::new(), Some(unstored)),
         };
-        if let Err(error) = closed.await {
+        let is_without_answer = stored.is_empty();
+        let closed = async {
+            let settled = self.reservation.reconcile(cost)?;
+            match (is_without_answer, settled.is_empty()) {
+                (true, true) => group_commit::record(call, database).await.map(|()| None),
+                (true, false) => database.batch_all(record(&call, settled)).await.map(|_| None),
+                (false, _) => record_with_answer(&call, settled, stored, database).await,
+            }
+        };
+        let failed = closed.await.unwrap_or_else(|error| {
             log::failure("gateway.close", &error);
-        }
+            (!is_without_answer).then_some(Unstored::Failed)
+        });
+        unstored.or(failed).map(Unstored::warning)
+    }
+}
+
+/// What records a call and settles what was reserved for it.
+fn record(call: &store::Call, settled: Vec<Statement>) -> Vec<Statement> {
+    [store::write(call), store::count(call)].into_iter().chain(settled).collect()
+}
+
+/// Records a call and stores its answer by one batch. If the database refuses that, it may be because of the answer, so
+/// the call is recorded without it, unless it is recorded after all.
+async fn record_with_answer(
+    call: &store::Call,
+    settled: Vec<Statement>,
+    answer: Vec<Statement>,
+    database: &Database,
+) -> Result<Option<Unstored>, Error> {
+    let mut batch = record(call, settled.clone());
+    batch.extend(answer);
+    let Err(error) = database.batch_all(batch).await else { return Ok(None) };
+    log::failure("gateway.store", &error);
+    let mut batch = vec![store::is_new(call)];
+    batch.extend(record(call, settled));
+    match database.batch_all(batch).await {
+        Ok(_) => Ok(Some(Unstored::Failed)),
+        Err(Error::GuardFailed) => Ok(None),
+        Err(error) => Err(error),
     }
 }

@@ -174,6 +174,6 @@ async fn close(
         place.put(whole, call.client, &call.candidate, &call.reply).await;
     }
     let stored = call.keep.statements(&call.entry.user, whole.as_ref(), &call.reply, database).await;
-    call.entry.close(outcome, stored.unwrap_or_default(), database).await;
+    call.entry.close_and_store(outcome, stored, database).await;
     whole
 }

@@ -114,7 +114,7 @@ async fn flagged(
             let estimate = Usage { input: tokens, ..Usage::default() };
             let outcome =
                 Outcome::answered(&posted.candidate, posted.attempts, posted.first_token_ms, usage, estimate);
-            entry.close(outcome, Vec::new(), database).await;
+            entry.close(outcome, database).await;
             posted
         }
         (Ok((posted, _)), None) => posted,

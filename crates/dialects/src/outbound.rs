@@ -202,7 +202,8 @@ impl<'r> OutboundRequest<'r> {
         }
     }
 
-    /// Passes a tool's extra members on, if they are of this dialect.
+    /// Passes a tool's extra members on, if they are of this dialect. Without them the tool is the same, so nothing
+    /// warns of them.
     pub(crate) fn extra_of(&self, tool: &Tool, o: &mut write::Object<'_>) {
         if self.is_same_dialect() {
             tool.extra.iter().for_each(|(name, json)| o.raw(name, json.as_str()));

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::Error as _;
 
-use crate::place;
+use crate::{place, strict::Origin};
 
 /// One step from an object or array to a value in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,10 +36,11 @@ struct Fault {
 }
 
 impl Error {
-    /// `depth` is the number of objects and arrays that the value at fault is in.
     #[cold]
-    pub(crate) fn of(json: serde_json::Error, text: &str, depth: usize) -> Self {
-        let path = place::path(text, place::offset(text, json.line(), json.column()), depth);
+    pub(crate) fn of(json: serde_json::Error, text: &str, origin: Origin) -> Self {
+        let read = place::read(text, json.line(), json.column());
+        let read = if origin.is_before_comma { read.trim_end().trim_end_matches(',') } else { read };
+        let path = place::path(read, origin.depth);
         Self(Box::new(Fault { json, is_utf8: true, path }))
     }
 

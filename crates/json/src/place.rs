@@ -3,31 +3,27 @@
 
 use crate::Step;
 
-/// The offset in bytes of a line and a column.
-pub(crate) fn offset(text: &str, line: usize, column: usize) -> usize {
+/// What has been read up to a line and a column.
+pub(crate) fn read(text: &str, line: usize, column: usize) -> &str {
     let before = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum::<usize>();
-    (before + column).min(text.len())
+    text.get(..text.floor_char_boundary(before + column)).unwrap_or(text)
 }
 
-/// The steps to the last value that begins before `end`, but no more than `depth`.
-pub(crate) fn path(text: &str, end: usize, depth: usize) -> Vec<Step> {
+/// The steps to the value that begins last in what was read, but no more than `depth`.
+pub(crate) fn path(read: &str, depth: usize) -> Vec<Step> {
     let mut path = Path::default();
-    let bytes = text.as_bytes();
+    let bytes = read.as_bytes();
     // The whole needs no way to it.
-    let mut at = if depth == 0 { end } else { 0 };
-    while at < end {
-        at = match bytes.get(at) {
-            Some(b'"') => {
-                let after = end_of_string(bytes, at);
-                path.string(text.get(at..after).unwrap_or_default());
-                after
-            }
-            Some(byte) => {
-                path.punctuation(*byte);
-                at + 1
-            }
-            None => end,
-        };
+    let mut at = if depth == 0 { bytes.len() } else { 0 };
+    while let Some(byte) = bytes.get(at) {
+        if *byte == b'"' {
+            let end = end_of_string(bytes, at);
+            path.string(read.get(at..end).unwrap_or_default());
+            at = end;
+        } else {
+            path.punctuation(*byte);
+            at += 1;
+        }
     }
     path.steps.truncate(depth);
     path.steps

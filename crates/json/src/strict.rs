@@ -3,7 +3,7 @@
 //!
 //! - a struct is read from an object alone ([`Struct`]), so the code for arrays is never made;
 //! - a name is compared with a type's fields in one place ([`Name`]), whether it is borrowed or not;
-//! - it counts the objects and arrays that an error comes out of ([`with_depth`]).
+//! - it notes where an error comes out of ([`noting`]).
 
 use std::{cell::Cell, fmt};
 
@@ -11,31 +11,57 @@ use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
-thread_local! {
-    /// The objects and arrays that the present error has come out of. It is here, because a
-    /// reference in each wrapper would make all code that reads larger.
-    static DEPTH: Cell<usize> = const { Cell::new(0) };
+/// Where an error came out of.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Origin {
+    /// The number of objects and arrays that the value at fault is in.
+    pub(crate) depth: usize,
+    /// `serde_json` finds the place of an error that has none when it leaves the object or array.
+    /// Of an array it has then read the comma behind the element.
+    pub(crate) is_before_comma: bool,
 }
 
-/// Reads, and returns with it the depth of the value at fault, if it is at fault.
-pub(crate) fn with_depth<T>(read: impl FnOnce() -> T) -> (T, usize) {
+thread_local! {
+    /// Of the present error. It is here, because a reference in each wrapper would make all code
+    /// that reads larger.
+    static ORIGIN: Cell<Origin> = const { Cell::new(Origin { depth: 0, is_before_comma: false }) };
+}
+
+/// Reads, and returns with it where an error came out of, if there is one.
+pub(crate) fn noting<T>(read: impl FnOnce() -> T) -> (T, Origin) {
     // A field may itself read a text.
-    let outer = DEPTH.replace(0);
+    let outer = ORIGIN.replace(Origin::default());
     let value = read();
-    (value, DEPTH.replace(outer))
+    (value, ORIGIN.replace(outer))
+}
+
+/// The result of a value within an object.
+fn in_object<T, E>(result: Result<T, E>) -> Result<T, E> {
+    if result.is_err() {
+        came_out(false);
+    }
+    result
+}
+
+/// The result of a value within an array.
+fn in_array<T, E: fmt::Display>(result: Result<T, E>) -> Result<T, E> {
+    if let Err(error) = &result {
+        came_out(!has_place(error));
+    }
+    result
 }
 
 #[cold]
-fn came_out_of_one() {
-    DEPTH.set(DEPTH.get() + 1);
+fn came_out(is_before_comma: bool) {
+    let origin = ORIGIN.get();
+    let is_before_comma = origin.is_before_comma || is_before_comma;
+    ORIGIN.set(Origin { depth: origin.depth + 1, is_before_comma });
 }
 
-/// The result of a value within an object or array.
-fn within<T, E>(result: Result<T, E>) -> Result<T, E> {
-    if result.is_err() {
-        came_out_of_one();
-    }
-    result
+/// Whether `serde_json` has added the place to an error, which serde hides but from its text.
+#[cold]
+fn has_place(error: &impl fmt::Display) -> bool {
+    error.to_string().contains(" at line ")
 }
 
 /// What is wrapped: a deserializer, a visitor, an access or a seed.
@@ -189,7 +215,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Strict<A> {
     type Error = A::Error;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
-        within(self.0.next_element_seed(Strict(seed)))
+        in_array(self.0.next_element_seed(Strict(seed)))
     }
 }
 
@@ -201,7 +227,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Strict<A> {
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        within(self.0.next_value_seed(Strict(seed)))
+        in_object(self.0.next_value_seed(Strict(seed)))
     }
 }
 
@@ -223,11 +249,11 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Strict<A> {
     }
 
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
-        within(self.0.newtype_variant_seed(Strict(seed)))
+        in_object(self.0.newtype_variant_seed(Strict(seed)))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
-        within(self.0.tuple_variant(len, Strict(visitor)))
+        in_object(self.0.tuple_variant(len, Strict(visitor)))
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -235,6 +261,6 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Strict<A> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        within(self.0.struct_variant(fields, Strict(visitor)))
+        in_object(self.0.struct_variant(fields, Strict(visitor)))
     }
 }

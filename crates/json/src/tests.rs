@@ -1,7 +1,10 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use proptest::prelude::*;
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, SeqAccess, Unexpected, Visitor},
+};
 use serde_json::{Value, json};
 
 use crate::{Error, from_slice, from_str, from_value};
@@ -18,6 +21,8 @@ struct Shop {
     door: Option<Door>,
     #[serde(default)]
     place: Option<(i8, i8)>,
+    #[serde(default)]
+    keys: Vec<Key>,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -95,7 +100,7 @@ fn the_value_at_fault_is_found() {
         (
             r#"{"name":"A","nam":"B"}"#,
             "",
-            "unknown field `nam`, expected one of `name`, `shelves`, `prices`, `door`, `place`",
+            "unknown field `nam`, expected one of `name`, `shelves`, `prices`, `door`, `place`, `keys`",
         ),
         // Found behind the value, by which time its object may have ended.
         (r#"{"name":"A","shelves":[{"size":1,"books":3}]}"#, "/shelves/0/books", "is odd"),
@@ -111,6 +116,14 @@ fn the_value_at_fault_is_found() {
             r#"{"name":"A","door":{"Open":{"width":[]}}}"#,
             "/door/Open/width",
             "invalid type: sequence, expected u8",
+        ),
+        (r#"{"name":"A","keys":[{"teeth":1},{"teeth":0},{"teeth":2}]}"#, "/keys/1", "a key has teeth"),
+        ("{\"name\":\"A\",\"keys\":[\n {\"teeth\":0} ,\n {\"teeth\":2}]}", "/keys/0", "a key has teeth"),
+        (r#"{"name":"A","keys":[{"teeth":1},{"teeth":0}],"place":[1,2]}"#, "/keys/1", "a key has teeth"),
+        (
+            r#"{"name":"A","keys":[{"teeth":1},[0]]}"#,
+            "/keys/1",
+            "invalid type: sequence, expected struct Teeth",
         ),
         (
             r#"{"name":"A","door":"Ajar"}"#,
@@ -177,50 +190,62 @@ fn values() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Values without booleans.
+/// A value without booleans. One is refused when it is met, or only once it has been read.
 #[derive(Debug)]
-enum Tree {
-    Leaf,
-    Inner,
+struct Tree<const IS_LATE: bool> {
+    is_boolean: bool,
 }
 
-impl<'de> Deserialize<'de> for Tree {
+impl<'de, const IS_LATE: bool> Deserialize<'de> for Tree<IS_LATE> {
     fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
-        struct Read;
-        impl<'de> serde::de::Visitor<'de> for Read {
-            type Value = Tree;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("anything but a boolean")
-            }
-
-            fn visit_unit<E>(self) -> Result<Tree, E> {
-                Ok(Tree::Leaf)
-            }
-
-            fn visit_i64<E>(self, _: i64) -> Result<Tree, E> {
-                Ok(Tree::Leaf)
-            }
-
-            fn visit_u64<E>(self, _: u64) -> Result<Tree, E> {
-                Ok(Tree::Leaf)
-            }
-
-            fn visit_str<E>(self, _: &str) -> Result<Tree, E> {
-                Ok(Tree::Leaf)
-            }
-
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Tree, A::Error> {
-                while list.next_element::<Tree>()?.is_some() {}
-                Ok(Tree::Inner)
-            }
-
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Tree, A::Error> {
-                while map.next_entry::<String, Tree>()?.is_some() {}
-                Ok(Tree::Inner)
-            }
+        match value.deserialize_any(Read::<IS_LATE>)? {
+            Self { is_boolean: true } => Err(D::Error::custom("is a boolean")),
+            tree => Ok(tree),
         }
-        value.deserialize_any(Read)
+    }
+}
+
+struct Read<const IS_LATE: bool>;
+
+impl<'de, const IS_LATE: bool> Visitor<'de> for Read<IS_LATE> {
+    type Value = Tree<IS_LATE>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything but a boolean")
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Self::Value, E> {
+        if IS_LATE {
+            Ok(Tree { is_boolean: true })
+        } else {
+            Err(E::invalid_type(Unexpected::Bool(value), &self))
+        }
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Tree { is_boolean: false })
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Tree { is_boolean: false })
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(Tree { is_boolean: false })
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(Tree { is_boolean: false })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        while list.next_element::<Self::Value>()?.is_some() {}
+        Ok(Tree { is_boolean: false })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<String, Self::Value>()?.is_some() {}
+        Ok(Tree { is_boolean: false })
     }
 }
 
@@ -252,9 +277,10 @@ proptest! {
         let pointer = nth.get(&all).clone();
         *value.pointer_mut(&pointer).unwrap() = true.into();
         let text = if is_pretty { format!("{value:#}") } else { value.to_string() };
-        let error = from_str::<Tree>(&text).unwrap_err();
-        prop_assert_eq!(error.pointer(), pointer);
-        prop_assert!(error.is_data());
+        for error in [from_str::<Tree<false>>(&text).unwrap_err(), from_str::<Tree<true>>(&text).unwrap_err()] {
+            prop_assert_eq!(error.pointer(), pointer.as_str());
+            prop_assert!(error.is_data());
+        }
     }
 
     /// What is read is what serde_json reads.
@@ -271,7 +297,7 @@ proptest! {
     fn hostile_text_is_an_error(value in values(), cut in any::<prop::sample::Index>(), bytes: Vec<u8>) {
         let text = json!([value]).to_string();
         let cut = cut.get(&text.char_indices().map(|(at, _)| at).collect::<Vec<_>>()).to_owned();
-        prop_assert!(from_str::<Tree>(text.get(..cut).unwrap()).is_err());
-        let _ = from_slice::<Tree>(&bytes);
+        prop_assert!(from_str::<Tree<false>>(text.get(..cut).unwrap()).is_err());
+        let _ = from_slice::<Tree<true>>(&bytes);
     }
 }

@@ -206,7 +206,7 @@ impl Tool {
             let status = if hits.is_ok() { 200 } else { 502 };
             let outcome =
                 Outcome { model: Some(SEARCHES), status, attempts: 1, cost_micro_usd, ..Outcome::default() };
-            entry.close(outcome, Vec::new(), database).await;
+            entry.close(outcome, database).await;
         }
         let shown = |hit: &search::Hit| json!({ "title": hit.title, "url": hit.url, "snippet": hit.snippet });
         Ok(json!({ "results": hits?.iter().map(shown).collect::<Vec<_>>() }))

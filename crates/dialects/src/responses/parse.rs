@@ -98,6 +98,8 @@ pub(crate) fn parse(bytes: &[u8], inbound: &InboundContext<'_>) -> Result<Reques
         echo: f.these(ECHO),
         ..Request::default()
     };
+    // Clients write the default too; no other dialect needs a warning of it.
+    request.extra.retain(|(name, json)| name != "truncation" || json.as_str() != r#""disabled""#);
     if let Some(instructions) = f.str("instructions")? {
         request.messages.push(Message::new(Role::System, vec![Part::text(instructions)]));
     }

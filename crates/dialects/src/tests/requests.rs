@@ -584,6 +584,9 @@ fn what_only_responses_has_stays_if_a_request_is_rendered_anew_and_is_left_out_w
     for name in ["truncation", "max_tool_calls"] {
         assert!(out.get(name).is_none() && other.warnings.iter().any(|warning| warning.starts_with(name)));
     }
+    let default = json!({ "model": "m", "input": "x", "truncation": "disabled" });
+    let (_, other) = render(Dialect::Responses, Dialect::Chat, &default, &Target::new("m")).unwrap();
+    assert!(other.warnings.is_empty(), "{:?}", other.warnings);
 }
 
 #[test]

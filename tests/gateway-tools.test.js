@@ -409,15 +409,17 @@ test("texts that Llama Guard has judged before a failure are paid, by the tokens
 test("judgements by Llama Guard and later steps of a chat do not count in the requests of a key's minute", async () => {
   cloudflare.setAnswer("safe");
   const moderated = { guardrails: { input: { moderation: { action: "block" } }, output: { moderation: { action: "block" } } } };
-  const counted = async (gateway, body) => {
+  // A call is recorded while its client gets the answer.
+  const counted = async (gateway, body, calls) => {
     const key = await newKey(ada.token, { scopes: ["gateway", "account"], gateway: { rpm: 50, ...gateway } });
     assert.equal((await ask(body, key.key)).status, 200);
+    await until(async () => (await sql("SELECT count(*) AS n FROM model_calls WHERE key_id = ?", key.id))[0].n === calls);
     const rows = await sql("SELECT used FROM model_budgets WHERE subject = ?", `rpm:${key.id}`);
-    return [rows.map(({ used }) => used), (await sql("SELECT count(*) AS n FROM model_calls WHERE key_id = ?", key.id))[0].n];
+    return rows.map(({ used }) => used);
   };
   gpt.setAnswer("Hello.");
-  assert.deepEqual(await counted(moderated, {}), [[1], 3]);
+  assert.deepEqual(await counted(moderated, {}, 3), [1]);
   brave.setResults([{ title: "Acme", url: "https://acme.example/", snippet: "Books rooms" }]);
   callsFirst(call("web_search", { query: "Acme" }));
-  assert.deepEqual(await counted({}, { enabled_tools: ["web_search"] }), [[1], 2]);
+  assert.deepEqual(await counted({}, { enabled_tools: ["web_search"] }, 2), [1]);
 });

@@ -106,7 +106,7 @@ impl<'de> Deserialize<'de> for Object {
 /// # Errors
 /// [`Error::Invalid`] naming the field at fault.
 pub(crate) fn value<T: DeserializeOwned>(value: &Value, pointer: &str) -> Result<T, Error> {
-    hatch_json::from_value(value).map_err(|error| {
+    hatch_json::from_str(&value.to_string()).map_err(|error| {
         let violation = json_error::violation(&error);
         Error::invalid(pointer.to_owned() + &violation.pointer, violation.detail)
     })

@@ -9,7 +9,7 @@ mod error;
 mod place;
 mod strict;
 
-use serde::de::{Deserialize, DeserializeOwned};
+use serde::de::Deserialize;
 use serde_json::Value;
 
 pub use error::{Error, Step};
@@ -36,12 +36,12 @@ pub fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Error
     from_str(std::str::from_utf8(bytes).map_err(|error| Error::not_utf8(bytes, error.valid_up_to()))?)
 }
 
-/// Reads a value as a `T`. It goes by its text, so that the code that reads a `T` is there once.
+/// Reads a value as a `T`, which may borrow from it. For the path to a fault, read its text.
 ///
 /// # Errors
 /// The value is not a `T`.
-pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, Error> {
-    from_str(&value.to_string())
+pub fn from_value<'de, T: Deserialize<'de>>(value: &'de Value) -> Result<T, Error> {
+    T::deserialize(Strict(value)).map_err(|error| Error::of(error, "", Origin::default()))
 }
 
 #[cfg(test)]

@@ -41,7 +41,8 @@ pub fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Error
 /// # Errors
 /// The value is not a `T`.
 pub fn from_value<'de, T: Deserialize<'de>>(value: &'de Value) -> Result<T, Error> {
-    T::deserialize(Strict(value)).map_err(|error| Error::of(error, "", Origin::default()))
+    let (value, _) = strict::noting(|| T::deserialize(Strict(value)));
+    value.map_err(|error| Error::of(error, "", Origin::default()))
 }
 
 #[cfg(test)]

@@ -122,16 +122,12 @@ impl Span {
 struct Traffic {
     since_ms: i64,
     reads: u32,
-    /// The reads of the time before. After a pause of the thread, or of the machine, all streams have something at
-    /// once: only what lasts is a load.
-    reads_before: u32,
     /// How many bytes a read should wait for.
     least: u32,
 }
 
 thread_local! {
-    static TRAFFIC: Cell<Traffic> =
-        const { Cell::new(Traffic { since_ms: 0, reads: 0, reads_before: 0, least: 1 }) };
+    static TRAFFIC: Cell<Traffic> = const { Cell::new(Traffic { since_ms: 0, reads: 0, least: 1 }) };
 }
 
 impl Traffic {
@@ -140,21 +136,21 @@ impl Traffic {
     fn count(self, now: i64) -> Self {
         let passed = now - self.since_ms;
         if passed >= FORGOTTEN_MS {
-            return Self { since_ms: now, reads: 1, reads_before: 0, least: 1 };
+            return Self { since_ms: now, reads: 1, least: 1 };
         }
         if passed < COUNTED_MS {
             return Self { reads: self.reads + 1, ..self };
         }
         // A longer period is scaled down to the usual one.
-        let reads = u32::try_from(i64::from(self.reads) * COUNTED_MS / passed).unwrap_or(u32::MAX);
+        let reads = i64::from(self.reads) * COUNTED_MS / passed;
         let most = if self.least > 1 { MANY_READS } else { TOO_MANY_READS };
         let least = match reads {
-            _ if reads.min(self.reads_before) > most => (self.least * 2).clamp(FIRST_BRAKE, MOST_BRAKE),
-            reads if reads < FEW_READS && self.least > FIRST_BRAKE => self.least / 2,
-            reads if reads < CALM_READS && self.least <= FIRST_BRAKE => 1,
+            reads if reads > i64::from(most) => (self.least * 2).clamp(FIRST_BRAKE, MOST_BRAKE),
+            reads if reads < i64::from(FEW_READS) && self.least > FIRST_BRAKE => self.least / 2,
+            reads if reads < i64::from(CALM_READS) && self.least <= FIRST_BRAKE => 1,
             _ => self.least,
         };
-        Self { since_ms: now, reads: 1, reads_before: reads, least }
+        Self { since_ms: now, reads: 1, least }
     }
 }
 
@@ -187,10 +183,7 @@ mod tests {
         let calm = after(Traffic::default(), 10_000, 1_000, 1);
         assert_eq!(calm.least, 1);
         assert_eq!(after(calm, 11_000, 1_000, 3).least, 1);
-        // A pause of 60 ms, after which the streams have three pieces each.
-        let resumed = (0..150).fold(calm, |traffic, _| traffic.count(11_060));
-        assert_eq!(after(resumed, 11_060, 1_000, 2).least, 1);
-        let busy = after(calm, 11_000, 140, 20);
+        let busy = after(calm, 11_000, 100, 20);
         assert!((FIRST_BRAKE..MOST_BRAKE).contains(&busy.least), "{busy:?}");
         let overrun = after(busy, 11_100, 400, 20);
         assert_eq!(overrun.least, MOST_BRAKE);

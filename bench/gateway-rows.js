@@ -10,7 +10,7 @@ const ONE = { turns: 4, load: { connections: 1, count: 400, seconds: 3 } };
 const SIXTEEN = { turns: 4, load: { connections: 16, count: 2000, seconds: 1.5 } };
 const STREAMS = { turns: 3, load: { connections: 16, count: 300, seconds: 1.5 } };
 /** Starts are spread, and each connection's first stream is not counted, because it ran beside fewer others than intended. */
-const PACED = { turns: 1, load: { connections: PACED_STREAMS, count: 2 * PACED_STREAMS, rampSeconds: PACED_SECONDS } };
+const PACED = { turns: 3, load: { connections: PACED_STREAMS, count: 2 * PACED_STREAMS, rampSeconds: PACED_SECONDS } };
 
 const latency = ({ wholeMs }) => ({ p50: percentile(wholeMs, 50), p99: percentile(wholeMs, 99) });
 const rate = ({ done, seconds }) => ({ rate: done / seconds });

@@ -75,7 +75,7 @@ async function start(name) {
 async function warmUp(gateway) {
   for (const lane of LANES) {
     await served(gateway, lane, { connections: 1, count: 1 });
-    if (lane.speed === "fast") await served(gateway, lane, { connections: 16, count: lane.stream ? 48 : 800, seconds: 4 });
+    await served(gateway, lane, lane.speed === "fast" ? { connections: 16, count: lane.stream ? 48 : 800, seconds: 4 } : lane.load);
   }
 }
 

@@ -77,8 +77,15 @@ test("somebody signs in by the code of a mail, after a wrong one", inBrowser, as
   await shown(page, "sign-in-stack");
   await page.keyboard.press("Enter");
   const code = page.getByRole("textbox", { name: "Code of six characters" });
+  const hasCursor = (field) => field.evaluate((input) => input === document.activeElement);
   await code.waitFor();
-  assert.ok(await code.evaluate((input) => input === document.activeElement), "the cursor is where the code goes");
+  assert.ok(await hasCursor(code), "the cursor is where the code goes");
+  await page.getByRole("button", { name: "Another address" }).click();
+  await page.getByRole("textbox", { name: "E-mail" }).waitFor();
+  assert.ok(await hasCursor(page.getByRole("textbox", { name: "E-mail" })), "the cursor is where the address goes");
+  await page.keyboard.press("Enter");
+  await code.waitFor();
+  assert.ok(await hasCursor(code), "the cursor is again where the code goes");
   await code.fill("000000");
   await page.keyboard.press("Enter");
   await page.getByRole("alert").getByText("The code is wrong").waitFor();

@@ -1,7 +1,7 @@
 // The frame around every page, and which page that is.
 
 import type { ComponentType } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { place, signInFor, to } from "./routes.ts";
 import { mayOperate, me, refresh, session } from "./session.ts";
 import { texts } from "./texts.ts";
@@ -57,7 +57,7 @@ export function App() {
   const address = parts.slice(0, 2).join("/");
 
   // A new page begins at its top, also for whoever hears it.
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (section && !isWorkspace) document.title = section === HOME ? "Hatch" : `${section.title} · Hatch`;
     if (!isFirst.current) main.current?.focus({ preventScroll: true });
     if (!isFirst.current) scrollTo(0, 0);

@@ -129,7 +129,7 @@ function ByMail({ onSession }: { onSession: (secret: string) => void }) {
   return (
     <form onSubmit={(event) => { event.preventDefault(); if (!busy) void (nonce === undefined ? send() : enter()); }}>
       {nonce === undefined
-        ? <Field label={t.email} type="email" required autocomplete="email" value={email} onInput={(event) => setEmail(event.currentTarget.value)} />
+        ? <Field label={t.email} type="email" required autofocus={email !== ""} autocomplete="email" value={email} onInput={(event) => setEmail(event.currentTarget.value)} />
         : (
           <>
             <p role="status">{t.codeSent(email.trim())}</p>

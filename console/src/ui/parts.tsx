@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "../api/client.ts";
 import { ago, moment } from "../format.ts";
 import { texts } from "../texts.ts";
@@ -120,12 +120,17 @@ export function Snippet({ text, label }: { text: string; label: string }) {
 
 type FieldProps = Omit<JSX.IntrinsicElements["input"], "label"> & { label: string; hint?: string; suffix?: ComponentChildren };
 
+/** A field with its label. One with `autofocus` has the cursor whenever it appears: browsers heed the attribute once a page. */
 export function Field({ label, hint, class: more, ...rest }: FieldProps) {
   const id = useId();
+  const input = useRef<HTMLInputElement>(null);
+  useLayoutEffect(() => {
+    if (rest.autofocus) input.current?.focus();
+  }, []);
   return (
     <div class={`field ${more ?? ""}`}>
       <label for={id}>{label}</label>
-      <input {...(rest as JSX.IntrinsicElements["input"])} id={id} dir="auto" {...(hint ? { "aria-describedby": `${id}-hint` } : {})} />
+      <input {...(rest as JSX.IntrinsicElements["input"])} ref={input} id={id} dir="auto" {...(hint ? { "aria-describedby": `${id}-hint` } : {})} />
       {hint && <p class="hint" id={`${id}-hint`}>{hint}</p>}
     </div>
   );

@@ -2,7 +2,21 @@
 
 use std::{future::Future, rc::Rc};
 
-use futures::{FutureExt as _, channel::oneshot};
+use futures::FutureExt as _;
+use worker::{
+    js_sys::Promise,
+    wasm_bindgen::{self, prelude::wasm_bindgen},
+};
+
+use super::notify::{Notifier, notifier};
+
+#[wasm_bindgen(module = "cloudflare:workers")]
+extern "C" {
+    /// Keeps the invocation that calls it alive until the promise is settled, at most about 30 s after its client has
+    /// its answer or has gone.
+    #[wasm_bindgen(js_name = waitUntil)]
+    fn wait_until(promise: &Promise);
+}
 
 /// Keeps an invocation alive for work that its response does not wait for.
 #[derive(Debug, Clone)]
@@ -19,18 +33,22 @@ impl Background {
         // Boxed, or all that makes a promise of it would be compiled for each kind of work.
         self.0.wait_until(work.boxed_local());
     }
+}
 
-    /// Keeps the invocation alive until the returned value is dropped, also if
-    /// the client leaves meanwhile; then at most about 30 s longer.
-    pub(crate) fn hold(&self) -> Hold {
-        let (hold, dropped) = oneshot::channel();
-        self.run(dropped.map(drop));
-        Hold { _dropped: hold }
-    }
+/// Keeps the invocation that calls it alive until the returned value is dropped, also if the client
+/// leaves meanwhile; then at most about 30 s longer.
+pub(crate) fn hold() -> Hold {
+    let (done, held) = notifier();
+    wait_until(held.promise());
+    Hold(done)
 }
 
 /// Keeps an invocation alive while it exists.
 #[derive(Debug)]
-pub(crate) struct Hold {
-    _dropped: oneshot::Sender<()>,
+pub(crate) struct Hold(Notifier);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.notify();
+    }
 }

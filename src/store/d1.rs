@@ -84,17 +84,28 @@ pub(super) fn open(env: &Env) -> Result<D1, Error> {
     Ok(database)
 }
 
-pub(super) async fn query(database: &D1, statement: Statement) -> Result<Rows, Error> {
-    let running = prepare(database, &statement).and_then(|prepared| prepared.run());
-    let answer = JsFuture::from(running.map_err(|e| failed(&e))?).await;
-    answer.map(|answer| rows(&answer.unchecked_into())).map_err(|e| failed(&e))
-}
-
-pub(super) async fn batch(database: &D1, statements: Vec<Statement>) -> Result<Vec<Rows>, Error> {
-    let prepared: Result<Array, JsValue> = statements.iter().map(|s| prepare(database, s)).collect();
-    let running = prepared.and_then(|prepared| database.batch(&prepared)).map_err(|e| failed(&e))?;
-    let answers = JsFuture::from(running).await.map_err(|e| failed(&e))?;
-    Ok(answers.unchecked_into::<Array>().iter().map(|answer| rows(&answer.unchecked_into())).collect())
+/// Runs all statements in one transaction and one round trip, or none of them. Returns the rows of each.
+///
+/// # Errors
+/// As [`super::Database::batch`].
+pub(super) async fn run(
+    database: &D1,
+    statements: impl IntoIterator<Item = &Statement>,
+) -> Result<Vec<Rows>, Error> {
+    let prepared: Result<Vec<Prepared>, JsValue> =
+        statements.into_iter().map(|statement| prepare(database, statement)).collect();
+    match prepared.map_err(|e| failed(&e))?.as_slice() {
+        [only] => {
+            let answer = JsFuture::from(only.run().map_err(|e| failed(&e))?).await;
+            answer.map(|answer| vec![rows(&answer.unchecked_into())]).map_err(|e| failed(&e))
+        }
+        several => {
+            let several: Array = several.iter().collect();
+            let answers = JsFuture::from(database.batch(&several).map_err(|e| failed(&e))?).await;
+            let answers = answers.map_err(|e| failed(&e))?.unchecked_into::<Array>();
+            Ok(answers.iter().map(|answer| rows(&answer.unchecked_into())).collect())
+        }
+    }
 }
 
 fn prepare(database: &D1, statement: &Statement) -> Result<Prepared, JsValue> {
@@ -135,10 +146,37 @@ fn failed(error: &JsValue) -> Error {
     Error::Internal(message)
 }
 
+/// Whether SQLite has refused a statement, so that nothing of its batch has happened. D1 names SQLite's code in the
+/// message of such an error.
+pub(super) fn is_refusal(error: &Error) -> bool {
+    match error {
+        Error::GuardFailed => true,
+        Error::Internal(message) => message.contains(": SQLITE_"),
+        _ => false,
+    }
+}
+
 /// The message of D1's error, which includes the cause.
 fn message(error: &JsValue) -> String {
     match error.dyn_ref::<js_sys::Error>() {
         Some(error) => String::from(error.message()),
         None => format!("{error:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_sqlite_has_refused_is_known_not_to_have_happened() {
+        let refused = "D1: D1_ERROR: UNIQUE constraint failed: users.id: SQLITE_CONSTRAINT";
+        assert!(is_refusal(&Error::GuardFailed) && is_refusal(&Error::Internal(refused.to_owned())));
+        for unknown in [
+            Error::database("D1: D1_ERROR: Network connection lost."),
+            Error::Internal("D1: D1_ERROR: something new".to_owned()),
+        ] {
+            assert!(!is_refusal(&unknown), "{unknown:?}");
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! into Wasm as one string, and D1 and Turso are read alike.
 
 pub(crate) mod archive;
+mod batching;
 mod d1;
 pub(crate) mod files;
 pub(crate) mod owned;
@@ -53,10 +54,12 @@ impl Database {
     /// [`Error::Unavailable`] when the database cannot be reached, [`Error::NotConfigured`] when it
     /// refuses the token, [`Error::Internal`] when it refuses the statement.
     pub(crate) async fn query(&self, statement: Statement) -> Result<Rows, Error> {
-        let _waiting = Waiting::begin();
         match self {
-            Self::D1(database) => d1::query(database, statement).await,
-            Self::Turso(server) => turso::query(server, statement).await,
+            Self::D1(_) => Ok(self.batch_all(vec![statement]).await?.pop().unwrap_or_default()),
+            Self::Turso(server) => {
+                let _waiting = Waiting::begin();
+                turso::query(server, statement).await
+            }
         }
     }
 
@@ -77,9 +80,10 @@ impl Database {
 
     /// [`Self::batch`] for any number of statements.
     pub(crate) async fn batch_all(&self, statements: Vec<Statement>) -> Result<Vec<Rows>, Error> {
+        let is_busy = WAITING.get() > 0;
         let _waiting = Waiting::begin();
         match self {
-            Self::D1(database) => d1::batch(database, statements).await,
+            Self::D1(database) => batching::run(database, statements, is_busy).await,
             Self::Turso(server) => turso::batch(server, statements).await,
         }
     }

@@ -51,6 +51,13 @@ pub(crate) struct Statement {
     pub(crate) values: Vec<Value>,
 }
 
+impl Statement {
+    /// Whether it is a [`guard`].
+    pub(super) fn is_guard(&self) -> bool {
+        self.sql.starts_with("SELECT json_extract('{}', 'refused by a guard')")
+    }
+}
+
 /// `sql!("SELECT …", a, b)` makes a [`Statement`].
 macro_rules! sql {
     ($sql:expr $(, $value:expr)* $(,)?) => {

@@ -4,13 +4,15 @@
 //! lets the event loop turn once; whoever asks meanwhile joins, and all go as one batch. Who asks while nothing is being
 //! asked goes at once.
 //!
-//! A batch is one transaction, in which the statements of each run one after the other. If it is refused, nothing of it
-//! has happened, and each asks by itself. If its answer is lost, each is told so, as if that had happened to it alone.
-//! What is likely to be refused goes alone: it would cost the others a second trip.
+//! A batch is one transaction, in which the statements of each run one after the other. Reads share with reads, and
+//! writes with writes. If a batch fails without having written, each asks by itself. If the answer of one that writes is
+//! lost, each is told so, as if that had happened to it alone. What is likely to be refused, or large, goes alone: it
+//! would cost the others a second trip, or make them wait.
 
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
+    thread::LocalKey,
 };
 
 use super::{
@@ -28,16 +30,20 @@ use crate::{
 
 /// Statements of a shared batch. Cloudflare's free plan lets a request make 50 queries.
 const MOST_STATEMENTS: usize = 32;
-/// Who binds more text than this goes alone: it would keep the others waiting.
+/// Who binds more text than this, or expects more, goes alone.
 const MOST_BYTES: usize = 64 * 1024;
 /// Nobody waits longer for another's batch: a call of the gateway whose client has left may have 5 s to be recorded.
 const PATIENCE_MS: u64 = 4_000;
 /// A shared batch leaves a turn after it was begun. The request of an older one has ended before that.
 const OLD_MS: i64 = 500;
 
+type Open = RefCell<Option<Rc<Group<Notifier>>>>;
+
 thread_local! {
-    /// The batch that others may join.
-    static OPEN: RefCell<Option<Rc<Group<Notifier>>>> = const { RefCell::new(None) };
+    /// The batch of reads that others may join.
+    static READS: Open = const { RefCell::new(None) };
+    /// The batch that writes.
+    static WRITES: Open = const { RefCell::new(None) };
 }
 
 /// Runs all statements in one transaction, with those of other requests if the database `is_busy`. Returns the rows of
@@ -51,23 +57,37 @@ pub(super) async fn run(
     is_busy: bool,
 ) -> Result<Vec<Rows>, Error> {
     if !is_busy || !may_share(&statements) {
-        return d1::run(database, &statements).await;
+        return alone(database, &statements).await;
     }
     // A request whose client leaves now would end, and nobody would hear of those who wait for it.
     let _invocation = hold();
     let now = now_ms();
-    match OPEN.with_borrow(|open| open.clone().filter(|group| group.is_open_at(now, statements.len()))) {
+    let open = if are_reads(&statements) { &READS } else { &WRITES };
+    match open.with_borrow(|open| open.clone().filter(|group| group.is_open_at(now, statements.len()))) {
         Some(group) => follow(database, &group, statements).await,
-        None => lead(database, statements, now).await,
+        None => lead(database, statements, open, now).await,
     }
 }
 
+async fn alone(database: &D1, statements: &[Statement]) -> Result<Vec<Rows>, Error> {
+    d1::run(database, &statements.iter().collect::<Vec<_>>()).await
+}
+
+fn are_reads(statements: &[Statement]) -> bool {
+    statements.iter().all(Statement::is_read)
+}
+
 fn may_share(statements: &[Statement]) -> bool {
-    let bytes = statements.iter().flat_map(|statement| &statement.values).map(|value| match value {
+    let bytes = statements.iter().map(|statement| bound_bytes(statement) + d1::expected_bytes(statement));
+    !statements.iter().any(Statement::is_guard) && bytes.sum::<usize>() <= MOST_BYTES
+}
+
+fn bound_bytes(statement: &Statement) -> usize {
+    let bytes = statement.values.iter().map(|value| match value {
         Value::Text(text) => text.len(),
         Value::Null | Value::Integer(_) => 0,
     });
-    !statements.iter().any(Statement::is_guard) && bytes.sum::<usize>() <= MOST_BYTES
+    bytes.sum()
 }
 
 /// Joins a batch, and waits for its part of the answer.
@@ -81,23 +101,32 @@ async fn follow(
     notified.within(PATIENCE_MS).await;
     match member.leave() {
         Fate::Answered(answer) => answer,
-        Fate::Waiting | Fate::Alone => d1::run(database, &member.statements).await,
-        Fate::Asked => Err(Error::database("D1: a shared batch was never heard of")),
+        Fate::Asked if !are_reads(&member.statements) => {
+            Err(Error::database("D1: a shared batch was never heard of"))
+        }
+        Fate::Waiting | Fate::Alone | Fate::Asked => alone(database, &member.statements).await,
     }
 }
 
 /// Begins a batch, and asks for all who have joined it a turn later.
-async fn lead(database: &D1, statements: Vec<Statement>, now: i64) -> Result<Vec<Rows>, Error> {
+async fn lead(
+    database: &D1,
+    statements: Vec<Statement>,
+    open: &'static LocalKey<Open>,
+    now: i64,
+) -> Result<Vec<Rows>, Error> {
     let group = Rc::new(Group::begun_at(now, statements.len()));
-    OPEN.set(Some(group.clone()));
+    open.set(Some(group.clone()));
     sleep(0).await;
-    OPEN.with_borrow_mut(|open| open.take_if(|open| Rc::ptr_eq(open, &group)));
+    open.with_borrow_mut(|open| open.take_if(|open| Rc::ptr_eq(open, &group)));
     let others = group.close();
-    let asked = statements.iter().chain(others.iter().flat_map(|member| &member.statements));
-    let answer = d1::run(database, asked).await;
-    if !others.is_empty() && answer.as_ref().is_err_and(d1::is_refusal) {
+    let asked: Vec<&Statement> =
+        statements.iter().chain(others.iter().flat_map(|member| &member.statements)).collect();
+    let answer = d1::run(database, &asked).await;
+    let has_not_written = |error| are_reads(&statements) || d1::is_refusal(error);
+    if !others.is_empty() && answer.as_ref().is_err_and(has_not_written) {
         others.iter().for_each(|member| member.settle(Fate::Alone, Notifier::notify));
-        return d1::run(database, &statements).await;
+        return alone(database, &statements).await;
     }
     let mut rest = answer;
     let own = part(&mut rest, statements.len());

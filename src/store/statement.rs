@@ -52,6 +52,11 @@ pub(crate) struct Statement {
 }
 
 impl Statement {
+    /// Whether it surely writes nothing.
+    pub(super) fn is_read(&self) -> bool {
+        self.sql.starts_with("SELECT")
+    }
+
     /// Whether it is a [`guard`].
     pub(super) fn is_guard(&self) -> bool {
         self.sql.starts_with("SELECT json_extract('{}', 'refused by a guard')")

@@ -156,7 +156,8 @@ fn count_lost(now: i64) -> Statement {
     )
 }
 
-/// Counts a call for the operator, unless it is recorded, so this comes before [`write`]. A name that neither catalogue nor settings have counts as its
+/// Counts a call for the operator, before [`write`], and not again if that has recorded it (the record of a call that was
+/// given up for lost has another duration). A name that neither catalogue nor settings have counts as its
 /// provider's `other` until it has answered: names come from callers.
 pub(super) fn count(call: &Call) -> Statement {
     let provider = call.model.split_once('/').map_or("", |(provider, _)| provider);
@@ -175,7 +176,7 @@ pub(super) fn count(call: &Call) -> Statement {
            ?3, 1, ?4, coalesce(?5, 0), ?6, ?7, ?8, ?9,
            CASE WHEN ?10 IS NULL THEN '[0,0,0,0,0,0,0,0,0,0]' ELSE json_set('[0,0,0,0,0,0,0,0,0,0]', ?10, 1) END,
            json_set('[0,0,0,0,0,0,0,0,0,0]', ?11, 1), json_set('[0,0,0,0,0]', ?12, 1)
-         WHERE NOT EXISTS (SELECT 1 FROM model_calls WHERE id = ?14)
+         WHERE NOT EXISTS (SELECT 1 FROM model_calls WHERE id = ?14 AND total_ms = ?6)
          ON CONFLICT (model, outcome) DO UPDATE SET calls = calls + 1, attempts = attempts + excluded.attempts,
            first_ms = first_ms + excluded.first_ms, total_ms = total_ms + excluded.total_ms,
            input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens,

@@ -1,11 +1,11 @@
 //! Work that continues after the response.
 
-use std::{future::Future, rc::Rc};
+use std::{future::Future, panic::AssertUnwindSafe, rc::Rc};
 
 use futures::FutureExt as _;
 use worker::{
-    js_sys::Promise,
-    wasm_bindgen::{self, prelude::wasm_bindgen},
+    js_sys::{Promise, futures::future_to_promise},
+    wasm_bindgen::{self, JsValue, prelude::wasm_bindgen},
 };
 
 use super::notify::{Notifier, notifier};
@@ -33,6 +33,16 @@ impl Background {
         // Boxed, or all that makes a promise of it would be compiled for each kind of work.
         self.0.wait_until(work.boxed_local());
     }
+}
+
+/// Does work of its own in the invocation that calls it, which is kept alive for it.
+pub(crate) fn spawn(work: impl Future<Output = ()> + 'static) {
+    // Boxed, or all that makes a promise of it would be compiled for each kind of work.
+    let work = work.boxed_local();
+    wait_until(&future_to_promise(AssertUnwindSafe(async {
+        work.await;
+        Ok(JsValue::UNDEFINED)
+    })));
 }
 
 /// Keeps the invocation that calls it alive until the returned value is dropped, also if the client

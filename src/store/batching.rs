@@ -5,9 +5,12 @@
 //! asked goes at once.
 //!
 //! A batch is one transaction, in which the statements of each run one after the other. Reads share with reads, and
-//! writes with writes. If a batch fails without having written, each asks by itself. If the answer of one that writes is
-//! lost, each is told so, as if that had happened to it alone. What is likely to be refused, or large, goes alone: it
-//! would cost the others a second trip, or make them wait.
+//! writes with writes. If a batch is refused, nothing of it has happened, and each asks by itself. If the database cannot
+//! be reached, or its answer is lost, each is told so. What is likely to be refused, or large, goes alone: it would cost
+//! the others a second trip, or make them wait.
+//!
+//! A batch is work of its own in the request that has begun it, which goes on although that request is done, or its
+//! client has left.
 
 use std::{
     cell::{Cell, RefCell},
@@ -22,19 +25,19 @@ use super::{
 use crate::{
     error::Error,
     platform::{
-        background::hold,
+        background::spawn,
         clock::{now_ms, sleep},
         notify::{Notifier, notifier},
     },
 };
 
-/// Statements of a shared batch. Cloudflare's free plan lets a request make 50 queries.
+/// D1 lets a whole batch take 30 s.
 const MOST_STATEMENTS: usize = 32;
 /// Who binds more text than this, or expects more, goes alone.
 const MOST_BYTES: usize = 64 * 1024;
-/// Nobody waits longer for another's batch: a call of the gateway whose client has left may have 5 s to be recorded.
-const PATIENCE_MS: u64 = 4_000;
-/// A shared batch leaves a turn after it was begun. The request of an older one has ended before that.
+/// Nobody waits longer for a batch. It is never heard of if the platform has ended the request that began it.
+const PATIENCE_MS: u64 = 30_000;
+/// A batch leaves a turn after it was begun. The request of an older one has been ended before that.
 const OLD_MS: i64 = 500;
 
 type Open = RefCell<Option<Rc<Group<Notifier>>>>;
@@ -59,13 +62,44 @@ pub(super) async fn run(
     if !is_busy || !may_share(&statements) {
         return alone(database, &statements).await;
     }
-    // A request whose client leaves now would end, and nobody would hear of those who wait for it.
-    let _invocation = hold();
+    let (notifier, notified) = notifier();
+    let member = join(database, statements, notifier);
+    notified.within(PATIENCE_MS).await;
+    match member.leave() {
+        Fate::Answered(answer) => answer,
+        Fate::Waiting | Fate::Alone => alone(database, &member.statements).await,
+        Fate::Asked | Fate::Left => Err(Error::database("D1: a shared batch was never heard of")),
+    }
+}
+
+/// Joins the batch that is open, or begins one.
+fn join(database: &D1, statements: Vec<Statement>, notifier: Notifier) -> Rc<Member<Notifier>> {
     let now = now_ms();
     let open = if are_reads(&statements) { &READS } else { &WRITES };
-    match open.with_borrow(|open| open.clone().filter(|group| group.is_open_at(now, statements.len()))) {
-        Some(group) => follow(database, &group, statements).await,
-        None => lead(database, statements, open, now).await,
+    if let Some(group) =
+        open.with_borrow(|open| open.clone().filter(|group| group.is_open_at(now, statements.len())))
+    {
+        return group.join(statements, notifier);
+    }
+    let group = Rc::new(Group::begun_at(now));
+    let member = group.join(statements, notifier);
+    open.set(Some(group.clone()));
+    spawn(leave(database.clone(), group, open));
+    member
+}
+
+/// Asks for all who have joined a turn later.
+async fn leave(database: D1, group: Rc<Group<Notifier>>, open: &'static LocalKey<Open>) {
+    sleep(0).await;
+    open.with_borrow_mut(|open| open.take_if(|open| Rc::ptr_eq(open, &group)));
+    let members = group.close();
+    let statements: Vec<&Statement> = members.iter().flat_map(|member| &member.statements).collect();
+    let mut answer = d1::run(&database, &statements).await;
+    let is_refused = members.len() > 1 && answer.as_ref().is_err_and(d1::is_refusal);
+    for member in &members {
+        let fate =
+            if is_refused { Fate::Alone } else { Fate::Answered(part(&mut answer, member.statements.len())) };
+        member.settle(fate, Notifier::notify);
     }
 }
 
@@ -90,52 +124,6 @@ fn bound_bytes(statement: &Statement) -> usize {
     bytes.sum()
 }
 
-/// Joins a batch, and waits for its part of the answer.
-async fn follow(
-    database: &D1,
-    group: &Group<Notifier>,
-    statements: Vec<Statement>,
-) -> Result<Vec<Rows>, Error> {
-    let (notifier, notified) = notifier();
-    let member = group.join(statements, notifier);
-    notified.within(PATIENCE_MS).await;
-    match member.leave() {
-        Fate::Answered(answer) => answer,
-        Fate::Asked if !are_reads(&member.statements) => {
-            Err(Error::database("D1: a shared batch was never heard of"))
-        }
-        Fate::Waiting | Fate::Alone | Fate::Asked => alone(database, &member.statements).await,
-    }
-}
-
-/// Begins a batch, and asks for all who have joined it a turn later.
-async fn lead(
-    database: &D1,
-    statements: Vec<Statement>,
-    open: &'static LocalKey<Open>,
-    now: i64,
-) -> Result<Vec<Rows>, Error> {
-    let group = Rc::new(Group::begun_at(now, statements.len()));
-    open.set(Some(group.clone()));
-    sleep(0).await;
-    open.with_borrow_mut(|open| open.take_if(|open| Rc::ptr_eq(open, &group)));
-    let others = group.close();
-    let asked: Vec<&Statement> =
-        statements.iter().chain(others.iter().flat_map(|member| &member.statements)).collect();
-    let answer = d1::run(database, &asked).await;
-    let has_not_written = |error| are_reads(&statements) || d1::is_refusal(error);
-    if !others.is_empty() && answer.as_ref().is_err_and(has_not_written) {
-        others.iter().for_each(|member| member.settle(Fate::Alone, Notifier::notify));
-        return alone(database, &statements).await;
-    }
-    let mut rest = answer;
-    let own = part(&mut rest, statements.len());
-    for member in &others {
-        member.settle(Fate::Answered(part(&mut rest, member.statements.len())), Notifier::notify);
-    }
-    own
-}
-
 /// Takes the rows of the next `count` statements from an answer.
 fn part(answer: &mut Result<Vec<Rows>, Error>, count: usize) -> Result<Vec<Rows>, Error> {
     let rows = answer.as_mut().map_err(|error| error.clone())?;
@@ -149,8 +137,6 @@ fn part(answer: &mut Result<Vec<Rows>, Error>, count: usize) -> Result<Vec<Rows>
 #[derive(Debug)]
 struct Group<N> {
     since: i64,
-    is_open: Cell<bool>,
-    /// Those of the one that leads it, too.
     statements: Cell<usize>,
     members: RefCell<Vec<Rc<Member<N>>>>,
 }
@@ -170,23 +156,17 @@ enum Fate {
     Answered(Result<Vec<Rows>, Error>),
     /// Nothing has happened, and the member asks by itself.
     Alone,
+    Left,
 }
 
 impl<N> Group<N> {
-    const fn begun_at(since: i64, statements: usize) -> Self {
-        Self {
-            since,
-            is_open: Cell::new(true),
-            statements: Cell::new(statements),
-            members: RefCell::new(Vec::new()),
-        }
+    const fn begun_at(since: i64) -> Self {
+        Self { since, statements: Cell::new(0), members: RefCell::new(Vec::new()) }
     }
 
     /// Whether somebody may join with so many statements.
     fn is_open_at(&self, now: i64, statements: usize) -> bool {
-        self.is_open.get()
-            && now - self.since <= OLD_MS
-            && self.statements.get() + statements <= MOST_STATEMENTS
+        now - self.since <= OLD_MS && self.statements.get() + statements <= MOST_STATEMENTS
     }
 
     fn join(&self, statements: Vec<Statement>, notifier: N) -> Rc<Member<N>> {
@@ -196,9 +176,8 @@ impl<N> Group<N> {
         member
     }
 
-    /// Those that still wait. None can join any more, and from here on they are asked for.
+    /// Those that still wait. From here on they are asked for.
     fn close(&self) -> Vec<Rc<Member<N>>> {
-        self.is_open.set(false);
         let mut members = self.members.take();
         members.retain(|member| {
             let is_waiting = *member.fate.borrow() == Fate::Waiting;
@@ -222,7 +201,7 @@ impl<N> Member<N> {
 
     /// What has become of it. From here on nobody asks for it who has not begun to.
     fn leave(&self) -> Fate {
-        self.fate.replace(Fate::Alone)
+        self.fate.replace(Fate::Left)
     }
 }
 
@@ -262,11 +241,10 @@ mod tests {
 
     #[test]
     fn those_that_join_before_it_closes_are_asked_for_and_notified_once() {
-        let group = Group::begun_at(0, 1);
+        let group = Group::begun_at(0);
         let members = ["a", "b"].map(|name| group.join(ask(name), Count::default()));
         let others = group.close();
         assert_eq!(others.len(), 2);
-        assert!(!group.is_open_at(0, 1), "who comes later begins another");
         for (member, name) in others.iter().zip(["a", "b"]) {
             member.settle(Fate::Answered(Ok(rows(&[name]))), count);
             member.settle(Fate::Alone, count);
@@ -278,7 +256,7 @@ mod tests {
 
     #[test]
     fn who_has_left_is_not_asked_for_and_who_leaves_later_does_not_know() {
-        let group = Group::begun_at(0, 1);
+        let group = Group::begun_at(0);
         let [early, late] = ["a", "b"].map(|name| group.join(ask(name), Count::default()));
         assert_eq!(early.leave(), Fate::Waiting);
         let others = group.close();
@@ -290,10 +268,10 @@ mod tests {
 
     #[test]
     fn nobody_joins_a_full_batch_or_one_whose_request_has_ended() {
-        let group = Group::begun_at(1_000, 2);
+        let group = Group::begun_at(1_000);
         assert!(group.is_open_at(1_000 + OLD_MS, 1) && !group.is_open_at(1_001 + OLD_MS, 1));
-        assert!(!group.is_open_at(1_000, MOST_STATEMENTS - 1));
-        for _ in 2..MOST_STATEMENTS {
+        assert!(!group.is_open_at(1_000, MOST_STATEMENTS + 1));
+        for _ in 0..MOST_STATEMENTS {
             assert!(group.is_open_at(1_000, 1));
             group.join(ask("a"), Count::default());
         }

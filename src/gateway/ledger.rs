@@ -256,7 +256,7 @@ fn record(call: &store::Call, settled: Vec<Statement>) -> Vec<Statement> {
 
 /// Records a call for which nothing was reserved. If nothing is heard of that, it is done again: it counts once.
 async fn record_once(call: &store::Call, database: &Database) -> Result<(), Error> {
-    match database.batch_all(record(call, Vec::new())).await {
+    match database.batch_repeatable(record(call, Vec::new())).await {
         Err(Error::Unavailable(..)) => database.batch_all(record(call, Vec::new())).await.map(drop),
         recorded => recorded.map(drop),
     }

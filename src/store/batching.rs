@@ -4,13 +4,9 @@
 //! lets the event loop turn once; whoever asks meanwhile joins, and all go as one batch. Who asks while nothing is being
 //! asked goes at once.
 //!
-//! A batch is one transaction, in which the statements of each run one after the other. Reads share with reads, and
-//! writes with writes. If a batch is refused, nothing of it has happened, and each asks by itself. If the database cannot
-//! be reached, or its answer is lost, each is told so. What is likely to be refused, or large, goes alone: it would cost
-//! the others a second trip, or make them wait.
-//!
-//! A batch is work of its own in the request that has begun it, which goes on although that request is done, or its
-//! client has left.
+//! Only what may run twice is shared: reads, and what says so. A request can end at any time, and with it the batch that
+//! it has begun. So whoever hears nothing of a batch for a second, or whose batch is refused, asks again, alone. What is
+//! likely to be large goes alone too: it would make the others wait.
 
 use std::{
     cell::{Cell, RefCell},
@@ -25,7 +21,7 @@ use super::{
 use crate::{
     error::Error,
     platform::{
-        background::spawn,
+        background::{hold, spawn},
         clock::{now_ms, sleep},
         notify::{Notifier, notifier},
     },
@@ -35,9 +31,9 @@ use crate::{
 const MOST_STATEMENTS: usize = 32;
 /// Who binds more text than this, or expects more, goes alone.
 const MOST_BYTES: usize = 64 * 1024;
-/// Nobody waits longer for a batch. It is never heard of if the platform has ended the request that began it.
-const PATIENCE_MS: u64 = 30_000;
-/// A batch leaves a turn after it was begun. The request of an older one has been ended before that.
+/// Nobody waits longer for a batch that another request has begun.
+const PATIENCE_MS: u64 = 1_000;
+/// A batch leaves a turn after it was begun. The request of an older one has ended before that.
 const OLD_MS: i64 = 500;
 
 type Open = RefCell<Option<Rc<Group<Notifier>>>>;
@@ -45,37 +41,33 @@ type Open = RefCell<Option<Rc<Group<Notifier>>>>;
 thread_local! {
     /// The batch of reads that others may join.
     static READS: Open = const { RefCell::new(None) };
-    /// The batch that writes.
+    /// The batch that writes. D1 repeats reads by itself, but not beside writes.
     static WRITES: Open = const { RefCell::new(None) };
 }
 
-/// Runs all statements in one transaction, with those of other requests if the database `is_busy`. Returns the rows of
-/// each.
+/// Runs statements that may run twice in one transaction, with those of other requests. Returns the rows of each.
 ///
 /// # Errors
 /// As [`d1::run`].
-pub(super) async fn run(
-    database: &D1,
-    statements: Vec<Statement>,
-    is_busy: bool,
-) -> Result<Vec<Rows>, Error> {
-    if !is_busy || !may_share(&statements) {
+pub(super) async fn run(database: &D1, statements: Vec<Statement>) -> Result<Vec<Rows>, Error> {
+    if !may_share(&statements) {
         return alone(database, &statements).await;
     }
+    // A request whose client leaves now would end, and wait for ever.
+    let _invocation = hold();
     let (notifier, notified) = notifier();
     let member = join(database, statements, notifier);
     notified.within(PATIENCE_MS).await;
     match member.leave() {
         Fate::Answered(answer) => answer,
         Fate::Waiting | Fate::Alone => alone(database, &member.statements).await,
-        Fate::Asked | Fate::Left => Err(Error::database("D1: a shared batch was never heard of")),
     }
 }
 
 /// Joins the batch that is open, or begins one.
 fn join(database: &D1, statements: Vec<Statement>, notifier: Notifier) -> Rc<Member<Notifier>> {
     let now = now_ms();
-    let open = if are_reads(&statements) { &READS } else { &WRITES };
+    let open = if statements.iter().all(Statement::is_read) { &READS } else { &WRITES };
     if let Some(group) =
         open.with_borrow(|open| open.clone().filter(|group| group.is_open_at(now, statements.len())))
     {
@@ -88,14 +80,15 @@ fn join(database: &D1, statements: Vec<Statement>, notifier: Notifier) -> Rc<Mem
     member
 }
 
-/// Asks for all who have joined a turn later.
+/// Asks for all who have joined a turn later. This goes on although who has begun it is done, or dropped.
 async fn leave(database: D1, group: Rc<Group<Notifier>>, open: &'static LocalKey<Open>) {
     sleep(0).await;
     open.with_borrow_mut(|open| open.take_if(|open| Rc::ptr_eq(open, &group)));
     let members = group.close();
     let statements: Vec<&Statement> = members.iter().flat_map(|member| &member.statements).collect();
     let mut answer = d1::run(&database, &statements).await;
-    let is_refused = members.len() > 1 && answer.as_ref().is_err_and(d1::is_refusal);
+    let is_refused =
+        matches!(&answer, Err(error) if members.len() > 1 && !matches!(error, Error::Unavailable(..)));
     for member in &members {
         let fate =
             if is_refused { Fate::Alone } else { Fate::Answered(part(&mut answer, member.statements.len())) };
@@ -107,13 +100,9 @@ async fn alone(database: &D1, statements: &[Statement]) -> Result<Vec<Rows>, Err
     d1::run(database, &statements.iter().collect::<Vec<_>>()).await
 }
 
-fn are_reads(statements: &[Statement]) -> bool {
-    statements.iter().all(Statement::is_read)
-}
-
 fn may_share(statements: &[Statement]) -> bool {
     let bytes = statements.iter().map(|statement| bound_bytes(statement) + d1::expected_bytes(statement));
-    !statements.iter().any(Statement::is_guard) && bytes.sum::<usize>() <= MOST_BYTES
+    bytes.sum::<usize>() <= MOST_BYTES
 }
 
 fn bound_bytes(statement: &Statement) -> usize {
@@ -151,12 +140,9 @@ struct Member<N> {
 #[derive(Debug, PartialEq, Eq)]
 enum Fate {
     Waiting,
-    /// The batch is on its way, and may have been run.
-    Asked,
     Answered(Result<Vec<Rows>, Error>),
-    /// Nothing has happened, and the member asks by itself.
+    /// The member asks by itself.
     Alone,
-    Left,
 }
 
 impl<N> Group<N> {
@@ -176,16 +162,10 @@ impl<N> Group<N> {
         member
     }
 
-    /// Those that still wait. From here on they are asked for.
+    /// Those that still wait.
     fn close(&self) -> Vec<Rc<Member<N>>> {
         let mut members = self.members.take();
-        members.retain(|member| {
-            let is_waiting = *member.fate.borrow() == Fate::Waiting;
-            if is_waiting {
-                member.fate.replace(Fate::Asked);
-            }
-            is_waiting
-        });
+        members.retain(|member| *member.fate.borrow() == Fate::Waiting);
         members
     }
 }
@@ -193,22 +173,22 @@ impl<N> Group<N> {
 impl<N> Member<N> {
     /// Ends the waiting, unless the member has left.
     fn settle(&self, fate: Fate, notify: impl Fn(&N)) {
-        if *self.fate.borrow() == Fate::Asked {
+        if *self.fate.borrow() == Fate::Waiting {
             self.fate.replace(fate);
             notify(&self.notifier);
         }
     }
 
-    /// What has become of it. From here on nobody asks for it who has not begun to.
+    /// What has become of it. From here on nobody answers it.
     fn leave(&self) -> Fate {
-        self.fate.replace(Fate::Left)
+        self.fate.replace(Fate::Alone)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{guard, sql};
+    use crate::store::sql;
 
     type Count = Cell<u32>;
 
@@ -255,13 +235,13 @@ mod tests {
     }
 
     #[test]
-    fn who_has_left_is_not_asked_for_and_who_leaves_later_does_not_know() {
+    fn who_has_left_is_neither_asked_for_nor_notified() {
         let group = Group::begun_at(0);
         let [early, late] = ["a", "b"].map(|name| group.join(ask(name), Count::default()));
         assert_eq!(early.leave(), Fate::Waiting);
         let others = group.close();
         assert_eq!(others.len(), 1);
-        assert_eq!(late.leave(), Fate::Asked);
+        assert_eq!(late.leave(), Fate::Waiting);
         others.iter().for_each(|member| member.settle(Fate::Alone, count));
         assert_eq!([early.notifier.get(), late.notifier.get()], [0, 0]);
     }
@@ -279,9 +259,8 @@ mod tests {
     }
 
     #[test]
-    fn guards_and_long_values_go_alone() {
+    fn long_values_go_alone() {
         assert!(may_share(&ask("a")));
-        assert!(!may_share(&[sql!("SELECT 1 AS json"), guard!("SELECT 1 WHERE 0")]));
         assert!(may_share(&ask(&"a".repeat(MOST_BYTES))) && !may_share(&ask(&"a".repeat(MOST_BYTES + 1))));
         let [half, rest] = [MOST_BYTES / 2, MOST_BYTES / 2 + 1].map(|bytes| "a".repeat(bytes));
         assert!(!may_share(&[sql!("SELECT ?1 AS json", half), sql!("SELECT ?1 AS json", rest)]));

@@ -171,41 +171,10 @@ fn failed(error: &JsValue) -> Error {
     Error::Internal(message)
 }
 
-/// Messages of errors after which nothing of a batch has happened contain one of these: SQLite's codes, which D1 names;
-/// a value that D1 does not take; and more queries than the platform allows one request.
-const REFUSALS: &[&str] =
-    &[": SQLITE_", "D1_TYPE_ERROR", "by single Worker invocation", "Exceeded maximum DB size"];
-
-/// Whether nothing of a batch has happened, because it was refused.
-pub(super) fn is_refusal(error: &Error) -> bool {
-    match error {
-        Error::GuardFailed => true,
-        Error::Internal(message) => REFUSALS.iter().any(|part| message.contains(part)),
-        _ => false,
-    }
-}
-
 /// The message of D1's error, which includes the cause.
 fn message(error: &JsValue) -> String {
     match error.dyn_ref::<js_sys::Error>() {
         Some(error) => String::from(error.message()),
         None => format!("{error:?}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_was_refused_is_known_not_to_have_happened() {
-        let refused = "D1: D1_ERROR: UNIQUE constraint failed: users.id: SQLITE_CONSTRAINT";
-        assert!(is_refusal(&Error::GuardFailed) && is_refusal(&Error::Internal(refused.to_owned())));
-        for unknown in [
-            Error::database("D1: D1_ERROR: Network connection lost."),
-            Error::Internal("D1: D1_ERROR: something new".to_owned()),
-        ] {
-            assert!(!is_refusal(&unknown), "{unknown:?}");
-        }
     }
 }

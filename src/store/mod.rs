@@ -22,7 +22,7 @@ mod turso;
 pub(crate) use page::{newest_of_user, page};
 use settings::Turso;
 pub(crate) use settings::sealing_key;
-pub(crate) use statement::{Rows, Statement, Value, guard, refusal, sql};
+pub(crate) use statement::{Rows, Statement, Value, guard, sql};
 
 use std::cell::Cell;
 
@@ -30,7 +30,6 @@ use worker::Env;
 
 use crate::{
     error::Error,
-    platform::background::hold,
     settings::{FromVars as _, Settings},
 };
 
@@ -55,13 +54,8 @@ impl Database {
     /// [`Error::Unavailable`] when the database cannot be reached, [`Error::NotConfigured`] when it
     /// refuses the token, [`Error::Internal`] when it refuses the statement.
     pub(crate) async fn query(&self, statement: Statement) -> Result<Rows, Error> {
-        match self {
-            Self::D1(_) => Ok(self.batch_all(vec![statement]).await?.pop().unwrap_or_default()),
-            Self::Turso(server) => {
-                let (_waiting, _invocation) = (Waiting::begin(), hold());
-                turso::query(server, statement).await
-            }
-        }
+        let rows = self.batch_all(vec![statement]).await?.pop();
+        Ok(rows.unwrap_or_default())
     }
 
     /// The first row of one statement as its unparsed JSON.
@@ -81,12 +75,22 @@ impl Database {
 
     /// [`Self::batch`] for any number of statements.
     pub(crate) async fn batch_all(&self, statements: Vec<Statement>) -> Result<Vec<Rows>, Error> {
+        let may_run_twice = statements.iter().all(Statement::is_read);
+        self.run(statements, may_run_twice).await
+    }
+
+    /// [`Self::batch_all`] for statements that may run twice, with the effect of once.
+    pub(crate) async fn batch_repeatable(&self, statements: Vec<Statement>) -> Result<Vec<Rows>, Error> {
+        self.run(statements, true).await
+    }
+
+    async fn run(&self, statements: Vec<Statement>, may_run_twice: bool) -> Result<Vec<Rows>, Error> {
         let is_busy = WAITING.get() > 0;
-        // Held, or a request whose client leaves now would end here, and wait for ever.
-        let (_waiting, _invocation) = (Waiting::begin(), hold());
+        let _waiting = Waiting::begin();
         match self {
-            Self::D1(database) => batching::run(database, statements, is_busy).await,
-            Self::Turso(server) => turso::batch(server, statements).await,
+            Self::D1(database) if is_busy && may_run_twice => batching::run(database, statements).await,
+            Self::D1(database) => d1::run(database, &statements.iter().collect::<Vec<_>>()).await,
+            Self::Turso(server) => turso::run(server, statements).await,
         }
     }
 }

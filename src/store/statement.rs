@@ -56,11 +56,6 @@ impl Statement {
     pub(super) fn is_read(&self) -> bool {
         self.sql.starts_with("SELECT")
     }
-
-    /// Whether it is a [`guard`].
-    pub(super) fn is_guard(&self) -> bool {
-        self.sql.starts_with(refusal!())
-    }
 }
 
 /// `sql!("SELECT …", a, b)` makes a [`Statement`].
@@ -70,14 +65,6 @@ macro_rules! sql {
     };
 }
 pub(crate) use sql;
-
-/// What a [`guard`] selects if it refuses.
-macro_rules! refusal {
-    () => {
-        "SELECT json_extract('{}', 'refused by a guard')"
-    };
-}
-pub(crate) use refusal;
 
 /// SQLite's message for a batch that a [`guard`] refused contains this text.
 pub(super) const GUARD: &str = "refused by a guard";
@@ -89,7 +76,7 @@ pub(super) const GUARD: &str = "refused by a guard";
 macro_rules! guard {
     ($query:literal $(, $value:expr)* $(,)?) => {
         $crate::store::sql!(
-            concat!($crate::store::refusal!(), " AS json WHERE NOT EXISTS (", $query, ")")
+            concat!("SELECT json_extract('{}', 'refused by a guard') AS json WHERE NOT EXISTS (", $query, ")")
             $(, $value)*
         )
     };

@@ -80,7 +80,7 @@ fn join(database: &D1, statements: Vec<Statement>, notifier: Notifier) -> Rc<Mem
     member
 }
 
-/// Asks for all who have joined a turn later. This goes on although who has begun it is done, or dropped.
+/// A turn later, asks for all who have joined. This goes on although who has begun it is done, or dropped.
 async fn leave(database: D1, group: Rc<Group<Notifier>>, open: &'static LocalKey<Open>) {
     sleep(0).await;
     open.with_borrow_mut(|open| open.take_if(|open| Rc::ptr_eq(open, &group)));

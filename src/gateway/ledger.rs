@@ -4,7 +4,7 @@
 use chrono::DateTime;
 use hatch_dialects::{Dialect, Usage};
 
-use super::{large::Unstored, store};
+use super::{group_commit, large::Unstored, store};
 use crate::{
     error::{Error, ModelError},
     http::RequestContext,
@@ -14,7 +14,7 @@ use crate::{
         budgets::{self, Limit},
     },
     platform::{
-        background::{Hold, hold},
+        background::{Background, Hold},
         clock::now_ms,
         log, random,
     },
@@ -28,6 +28,7 @@ pub(super) struct Budgets<'a> {
     user: &'a User,
     limits: &'a KeyLimits,
     settings: &'a Settings,
+    background: &'a Background,
 }
 
 /// What a call can cost.
@@ -41,8 +42,8 @@ pub(super) struct CallCost<'a> {
 impl<'a> Budgets<'a> {
     /// The budgets of the caller and of their key, which has these limits.
     pub(super) fn of(limits: &'a KeyLimits, context: &'a RequestContext) -> Result<Self, Error> {
-        let RequestContext { caller, settings, .. } = context;
-        Ok(Self { user: caller.user()?, limits, settings })
+        let RequestContext { caller, settings, background, .. } = context;
+        Ok(Self { user: caller.user()?, limits, settings, background })
     }
 
     pub(super) fn are_there(&self) -> Result<bool, Error> {
@@ -73,7 +74,7 @@ impl<'a> Budgets<'a> {
         own_key_providers: Vec<String>,
         database: &Database,
     ) -> Result<Entry, Error> {
-        let invocation = hold();
+        let invocation = self.background.hold();
         let (now, id, key) = (now_ms(), random::uuid()?, self.user.credential.id());
         let payer = Payer {
             subject: &id,
@@ -236,7 +237,7 @@ impl Entry {
         let closed = async {
             let settled = self.reservation.reconcile(cost)?;
             match (is_without_answer, settled.is_empty()) {
-                (true, true) => record_once(&call, database).await.map(|()| None),
+                (true, true) => group_commit::record(call, database).await.map(|()| None),
                 (true, false) => database.batch_all(record(&call, settled)).await.map(|_| None),
                 (false, _) => record_with_answer(&call, settled, stored, database).await,
             }
@@ -251,15 +252,7 @@ impl Entry {
 
 /// What records a call and settles what was reserved for it.
 fn record(call: &store::Call, settled: Vec<Statement>) -> Vec<Statement> {
-    [store::count(call), store::write(call)].into_iter().chain(settled).collect()
-}
-
-/// Records a call for which nothing was reserved. If nothing is heard of that, it is done again: it counts once.
-async fn record_once(call: &store::Call, database: &Database) -> Result<(), Error> {
-    match database.batch_repeatable(record(call, Vec::new())).await {
-        Err(Error::Unavailable(..)) => database.batch_all(record(call, Vec::new())).await.map(drop),
-        recorded => recorded.map(drop),
-    }
+    [store::write(call), store::count(call)].into_iter().chain(settled).collect()
 }
 
 /// Records a call and stores its answer by one batch. If the database refuses that, it may be because of the answer, so

@@ -7,7 +7,8 @@
 //! (response.rs), as a stream (live.rs), or from the cache (cache.rs). tools/
 //! runs tools here, stored/ and stored_responses.rs store answers for their
 //! users, with the help of large.rs if they are too large for a row. ledger.rs
-//! records the call, and gives back what was not spent.
+//! records the call, with those of other calls (group_commit.rs), and gives back what was
+//! not spent.
 
 mod account;
 mod cache;
@@ -17,6 +18,7 @@ pub(crate) mod completions;
 pub(crate) mod dialect;
 pub(crate) mod dynamic_apps;
 pub(crate) mod embeddings;
+mod group_commit;
 mod guard;
 pub(crate) mod guardrails;
 mod large;

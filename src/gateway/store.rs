@@ -4,7 +4,9 @@ use super::{dynamic_apps::store as dynamic_apps, stored::store as stored};
 #[cfg(test)]
 use crate::openapi::{Count, Id, Time};
 use crate::{
-    clouds, identity,
+    clouds,
+    error::Error,
+    identity,
     models::{buckets, budgets, reservations::release},
     store::{
         Statement, guard,
@@ -156,8 +158,7 @@ fn count_lost(now: i64) -> Statement {
     )
 }
 
-/// Counts a call for the operator, before [`write`], and not again if that has recorded it (the record of a call that was
-/// given up for lost has another duration). A name that neither catalogue nor settings have counts as its
+/// Counts a call for the operator. A name that neither catalogue nor settings have counts as its
 /// provider's `other` until it has answered: names come from callers.
 pub(super) fn count(call: &Call) -> Statement {
     let provider = call.model.split_once('/').map_or("", |(provider, _)| provider);
@@ -176,7 +177,7 @@ pub(super) fn count(call: &Call) -> Statement {
            ?3, 1, ?4, coalesce(?5, 0), ?6, ?7, ?8, ?9,
            CASE WHEN ?10 IS NULL THEN '[0,0,0,0,0,0,0,0,0,0]' ELSE json_set('[0,0,0,0,0,0,0,0,0,0]', ?10, 1) END,
            json_set('[0,0,0,0,0,0,0,0,0,0]', ?11, 1), json_set('[0,0,0,0,0]', ?12, 1)
-         WHERE NOT EXISTS (SELECT 1 FROM model_calls WHERE id = ?14 AND total_ms = ?6)
+         WHERE true
          ON CONFLICT (model, outcome) DO UPDATE SET calls = calls + 1, attempts = attempts + excluded.attempts,
            first_ms = first_ms + excluded.first_ms, total_ms = total_ms + excluded.total_ms,
            input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens,
@@ -197,14 +198,73 @@ pub(super) fn count(call: &Call) -> Statement {
         call.first_token_ms.map(buckets::of_time),
         buckets::of_time(call.total_ms),
         buckets::of_attempts(call.attempts),
-        i64::from(call.is_listed),
-        call.id.as_str()
+        i64::from(call.is_listed)
     )
 }
 
 /// Fails if the call is recorded.
 pub(super) fn is_new(call: &Call) -> Statement {
     guard!("SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM model_calls WHERE id = ?1)", call.id.as_str())
+}
+
+/// Adds a list of numbers to a column that has such a list.
+macro_rules! plus {
+    ($column:literal) => {
+        concat!(
+            $column,
+            " = (SELECT json_group_array(a.value + b.value) FROM json_each(",
+            $column,
+            ") a
+               CROSS JOIN json_each(excluded.",
+            $column,
+            ") b WHERE b.key = a.key)"
+        )
+    };
+}
+
+/// [`count`] and [`write`] for many calls, none of which may be recorded. Each list has the values of those statements.
+pub(super) fn write_all(calls: &[&Call]) -> Result<[Statement; 2], Error> {
+    let values = |statement: fn(&Call) -> Statement| {
+        let rows: Vec<_> = calls.iter().map(|call| statement(call).values).collect();
+        serde_json::to_string(&rows).map_err(|error| Error::Internal(error.to_string()))
+    };
+    let count = sql!(
+        concat!(
+            "INSERT INTO model_metrics (provider, model, outcome, calls, attempts, first_ms, total_ms, input_tokens, output_tokens,
+               cost_micro_usd, first_buckets, total_buckets, attempt_buckets)
+             SELECT provider, CASE WHEN c.model = '' OR max(listed) OR outcome IN ('ok', 'hit') OR EXISTS (SELECT 1 FROM models WHERE id = c.model)
+                 OR EXISTS (SELECT 1 FROM model_metrics m WHERE m.model = c.model) THEN c.model ELSE provider || '/other' END,
+               outcome, count(*), sum(attempts), coalesce(sum(first), 0), sum(total), sum(input), sum(output), sum(cost),
+               json_array(sum(f IS '$[0]'), sum(f IS '$[1]'), sum(f IS '$[2]'), sum(f IS '$[3]'), sum(f IS '$[4]'),
+                 sum(f IS '$[5]'), sum(f IS '$[6]'), sum(f IS '$[7]'), sum(f IS '$[8]'), sum(f IS '$[9]')),
+               json_array(sum(t = '$[0]'), sum(t = '$[1]'), sum(t = '$[2]'), sum(t = '$[3]'), sum(t = '$[4]'),
+                 sum(t = '$[5]'), sum(t = '$[6]'), sum(t = '$[7]'), sum(t = '$[8]'), sum(t = '$[9]')),
+               json_array(sum(a = '$[0]'), sum(a = '$[1]'), sum(a = '$[2]'), sum(a = '$[3]'), sum(a = '$[4]'))
+             FROM (
+               SELECT value ->> 0 AS provider, value ->> 1 AS model, value ->> 2 AS outcome, value ->> 3 AS attempts, value ->> 4 AS first,
+                 value ->> 5 AS total, value ->> 6 AS input, value ->> 7 AS output, value ->> 8 AS cost, value ->> 9 AS f,
+                 value ->> 10 AS t, value ->> 11 AS a, value ->> 12 AS listed
+               FROM json_each(?1)
+             ) c GROUP BY c.model, outcome
+             ON CONFLICT (model, outcome) DO UPDATE SET calls = calls + excluded.calls, attempts = attempts + excluded.attempts,
+               first_ms = first_ms + excluded.first_ms, total_ms = total_ms + excluded.total_ms,
+               input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens,
+               cost_micro_usd = cost_micro_usd + excluded.cost_micro_usd, ",
+            plus!("first_buckets"), ", ", plus!("total_buckets"), ", ", plus!("attempt_buckets")
+        ),
+        values(count)?
+    );
+    let write = sql!(
+        "INSERT INTO model_calls (id, user_id, key_id, created_at, day, model, status, attempts, cache, input_tokens,
+           cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost_micro_usd, is_estimated,
+           first_token_ms, total_ms)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+           value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15,
+           value ->> 16, value ->> 17
+         FROM json_each(?1)",
+        values(write)?
+    );
+    Ok([count, write])
 }
 
 /// An upstream's count, limited to what the column holds.

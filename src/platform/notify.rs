@@ -41,8 +41,4 @@ impl Notified {
     pub(crate) async fn within(self, ms: u64) {
         select(JsFuture::from(self.0), sleep(ms)).await;
     }
-
-    pub(super) const fn promise(&self) -> &Promise {
-        &self.0
-    }
 }

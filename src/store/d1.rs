@@ -68,14 +68,7 @@ const TRANSIENT: &[&str] = &[
 thread_local! {
     static DATABASE: RefCell<Option<D1>> = const { RefCell::new(None) };
     /// By the address and length of their static text, which never change.
-    static KNOWN: RefCell<HashMap<*const str, Known>> = RefCell::default();
-}
-
-/// What this isolate knows of a statement.
-struct Known {
-    prepared: Prepared,
-    /// The bytes of its rows, as the last answers had them.
-    bytes: usize,
+    static PREPARED: RefCell<HashMap<*const str, Prepared>> = RefCell::default();
 }
 
 /// The database of this isolate, whose environment never changes.
@@ -91,57 +84,28 @@ pub(super) fn open(env: &Env) -> Result<D1, Error> {
     Ok(database)
 }
 
-/// Runs all statements in one transaction and one round trip, or none of them. Returns the rows of each.
-///
-/// # Errors
-/// As [`super::Database::batch`].
-pub(super) async fn run(database: &D1, statements: &[&Statement]) -> Result<Vec<Rows>, Error> {
-    let answers = ask(database, statements).await.map_err(|e| failed(&e))?;
-    let rows = statements.iter().zip(answers.iter()).map(|(statement, answer)| {
-        let rows = rows(&answer.unchecked_into());
-        note(statement, &rows);
-        rows
-    });
-    Ok(rows.collect())
+pub(super) async fn query(database: &D1, statement: Statement) -> Result<Rows, Error> {
+    let running = prepare(database, &statement).and_then(|prepared| prepared.run());
+    let answer = JsFuture::from(running.map_err(|e| failed(&e))?).await;
+    answer.map(|answer| rows(&answer.unchecked_into())).map_err(|e| failed(&e))
 }
 
-/// The results of all statements.
-async fn ask(database: &D1, statements: &[&Statement]) -> Result<Array, JsValue> {
-    let prepared: Result<Vec<Prepared>, JsValue> =
-        statements.iter().map(|statement| prepare(database, statement)).collect();
-    match prepared?.as_slice() {
-        [only] => Ok(Array::of1(&JsFuture::from(only.run()?).await?)),
-        several => {
-            let several: Array = several.iter().collect();
-            JsFuture::from(database.batch(&several)?).await.map(JsValue::unchecked_into)
-        }
-    }
+pub(super) async fn batch(database: &D1, statements: Vec<Statement>) -> Result<Vec<Rows>, Error> {
+    let prepared: Result<Array, JsValue> = statements.iter().map(|s| prepare(database, s)).collect();
+    let running = prepared.and_then(|prepared| database.batch(&prepared)).map_err(|e| failed(&e))?;
+    let answers = JsFuture::from(running).await.map_err(|e| failed(&e))?;
+    Ok(answers.unchecked_into::<Array>().iter().map(|answer| rows(&answer.unchecked_into())).collect())
 }
 
 fn prepare(database: &D1, statement: &Statement) -> Result<Prepared, JsValue> {
     let values: Array = statement.values.iter().map(bound).collect();
-    KNOWN.with_borrow_mut(|known| {
-        let known = match known.entry(std::ptr::from_ref(statement.sql)) {
+    PREPARED.with_borrow_mut(|known| {
+        let prepared = match known.entry(std::ptr::from_ref(statement.sql)) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(Known { prepared: database.prepare(statement.sql), bytes: 0 }),
+            Entry::Vacant(new) => new.insert(database.prepare(statement.sql)),
         };
-        known.prepared.bind(&values)
+        prepared.bind(&values)
     })
-}
-
-/// About how many bytes a statement's rows will have: as many as the last ones had. What was large once is expected for
-/// some more answers.
-pub(super) fn expected_bytes(statement: &Statement) -> usize {
-    KNOWN.with_borrow(|known| known.get(&std::ptr::from_ref(statement.sql)).map_or(0, |known| known.bytes))
-}
-
-fn note(statement: &Statement, rows: &Rows) {
-    let bytes = rows.0.iter().map(String::len).sum::<usize>();
-    KNOWN.with_borrow_mut(|known| {
-        if let Some(known) = known.get_mut(&std::ptr::from_ref(statement.sql)) {
-            known.bytes = bytes.max(known.bytes / 2);
-        }
-    });
 }
 
 /// D1 stores a whole JavaScript number as an INTEGER.

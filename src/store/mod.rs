@@ -5,7 +5,6 @@
 //! into Wasm as one string, and D1 and Turso are read alike.
 
 pub(crate) mod archive;
-mod batching;
 mod d1;
 pub(crate) mod files;
 pub(crate) mod owned;
@@ -54,8 +53,11 @@ impl Database {
     /// [`Error::Unavailable`] when the database cannot be reached, [`Error::NotConfigured`] when it
     /// refuses the token, [`Error::Internal`] when it refuses the statement.
     pub(crate) async fn query(&self, statement: Statement) -> Result<Rows, Error> {
-        let rows = self.batch_all(vec![statement]).await?.pop();
-        Ok(rows.unwrap_or_default())
+        let _waiting = Waiting::begin();
+        match self {
+            Self::D1(database) => d1::query(database, statement).await,
+            Self::Turso(server) => turso::query(server, statement).await,
+        }
     }
 
     /// The first row of one statement as its unparsed JSON.
@@ -75,22 +77,10 @@ impl Database {
 
     /// [`Self::batch`] for any number of statements.
     pub(crate) async fn batch_all(&self, statements: Vec<Statement>) -> Result<Vec<Rows>, Error> {
-        let may_run_twice = statements.iter().all(Statement::is_read);
-        self.run(statements, may_run_twice).await
-    }
-
-    /// [`Self::batch_all`] for statements that may run twice, with the effect of once.
-    pub(crate) async fn batch_repeatable(&self, statements: Vec<Statement>) -> Result<Vec<Rows>, Error> {
-        self.run(statements, true).await
-    }
-
-    async fn run(&self, statements: Vec<Statement>, may_run_twice: bool) -> Result<Vec<Rows>, Error> {
-        let is_busy = WAITING.get() > 0;
         let _waiting = Waiting::begin();
         match self {
-            Self::D1(database) if is_busy && may_run_twice => batching::run(database, statements).await,
-            Self::D1(database) => d1::run(database, &statements.iter().collect::<Vec<_>>()).await,
-            Self::Turso(server) => turso::run(server, statements).await,
+            Self::D1(database) => d1::batch(database, statements).await,
+            Self::Turso(server) => turso::batch(server, statements).await,
         }
     }
 }

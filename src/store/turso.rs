@@ -22,18 +22,18 @@ const LONGEST: usize = 16 * 1024 * 1024;
 const FIRST_PAUSE_MS: u64 = 10;
 const LONGEST_PAUSE_MS: u64 = 500;
 
-pub(super) async fn run(server: &Turso, statements: Vec<Statement>) -> Result<Vec<Rows>, Error> {
-    let statements: Vec<_> = statements.into_iter().map(sent).collect();
-    let script = match <[_; 1]>::try_from(statements) {
-        Ok([only]) => Script::query(only),
-        Err(several) => Script::transaction(several),
-    };
-    execute(server, &script).await
+pub(super) async fn query(server: &Turso, statement: Statement) -> Result<Rows, Error> {
+    let rows = run(server, &Script::query(sent(statement))).await?;
+    Ok(rows.into_iter().next().unwrap_or_default())
+}
+
+pub(super) async fn batch(server: &Turso, statements: Vec<Statement>) -> Result<Vec<Rows>, Error> {
+    run(server, &Script::transaction(statements.into_iter().map(sent).collect())).await
 }
 
 /// Sends `script` until the database is not busy. A request without a response is not repeated: it
 /// may have been executed.
-async fn execute(server: &Turso, script: &Script) -> Result<Vec<Rows>, Error> {
+async fn run(server: &Turso, script: &Script) -> Result<Vec<Rows>, Error> {
     let deadline = now_ms().saturating_add_unsigned(server.timeout_ms);
     let _turn = match script.writes() {
         true => Some(WriteTurn::wait(deadline).await.ok_or_else(too_many)?),

@@ -27,7 +27,6 @@ use crate::{
     },
     http::RequestContext,
     platform::{
-        background::hold,
         clock::now_ms,
         response::{Response, ResponseKind},
         stream::{self, Writer},
@@ -168,7 +167,7 @@ impl Chat {
 
     /// Takes all steps, also if the client leaves, and then responds.
     async fn finish(mut self, mut asked: Begun) -> Result<Response, Error> {
-        let _invocation = hold();
+        let _invocation = self.context.background.hold();
         let mut all = Vec::new();
         let (answer, reply, mut headers) = loop {
             let Begun::Whole(whole) = asked else {

@@ -6,7 +6,7 @@
 
 use futures::future::select;
 use worker::{
-    js_sys::{Function, Promise, futures::JsFuture},
+    js_sys::{Function, Promise, Undefined, futures::JsFuture},
     wasm_bindgen::JsValue,
 };
 
@@ -14,7 +14,7 @@ use super::clock::sleep;
 
 /// What another request calls.
 #[derive(Debug)]
-pub(crate) struct Notifier(Function<fn(JsValue) -> worker::js_sys::Undefined>);
+pub(crate) struct Notifier(Function<fn(JsValue) -> Undefined>);
 
 /// What the request that made it waits for.
 #[derive(Debug)]
@@ -22,8 +22,7 @@ pub(crate) struct Notified(Promise);
 
 /// A notifier of this request.
 ///
-/// Not by `new Promise`: with that, once V8 has optimized what makes it, workerd at times continues in the request that
-/// settles it: in ten of eleven runs of the bench, and in none with this.
+/// Not by `new Promise`, with which workerd at times continues in the request that settles it (docs/speed.md).
 pub(crate) fn notifier() -> (Notifier, Notified) {
     let made = Promise::with_resolvers::<JsValue, JsValue>();
     (Notifier(made.resolve()), Notified(made.promise()))

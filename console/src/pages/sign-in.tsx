@@ -128,6 +128,7 @@ function ByMail({ onSession }: { onSession: (secret: string) => void }) {
 
   return (
     <form onSubmit={(event) => { event.preventDefault(); if (!busy) void (nonce === undefined ? send() : enter()); }}>
+      {/* The cursor comes back to an address that is to be changed. The first one does not take it from the page. */}
       {nonce === undefined
         ? <Field label={t.email} type="email" required autofocus={email !== ""} autocomplete="email" value={email} onInput={(event) => setEmail(event.currentTarget.value)} />
         : (

@@ -152,3 +152,30 @@ test("a stream that a guardrail has changed is cached in its changed form", asyn
     assert.ok(!answer.text.includes("ghp_") && answer.text.includes("REDACTED"), answer.text);
   }
 });
+
+test("a legacy completion is cached by prompt, whole or as a stream", async () => {
+  const complete = async (body) => {
+    const before = await closed();
+    const response = await api("POST", "/v1/completions", { model: "gpt/m", ...body }, { ...as(adas), ...CACHE });
+    const text = await response.text();
+    assert.equal(response.status, 200, text);
+    await until(async () => (await closed()) > before);
+    return [response.headers.get("x-gateway-cache"), text];
+  };
+  const textsOf = (text) => JSON.parse(text).choices.map(({ text: said }) => said);
+  const [{ content: one }, { content: two }] = [...fresh(), ...fresh()];
+  gpt.setAnswer("Cached.");
+  const count = await asked(async () => {
+    const [first, whole] = await complete({ prompt: one });
+    assert.deepEqual([first, textsOf(whole)], ["miss", ["Cached."]]);
+    const [again, stream] = await complete({ prompt: one, stream: true });
+    const chunks = stream.split("\n\n").filter((line) => line.startsWith("data: {")).map((line) => JSON.parse(line.slice(6)));
+    assert.deepEqual([again, chunks.map(({ choices }) => choices[0].text).join("")], ["hit", "Cached."]);
+    const [, both] = await complete({ prompt: [one, two] });
+    assert.deepEqual(textsOf(both), ["Cached.", "Cached."]);
+    assert.equal((await complete({ prompt: two }))[0], "hit");
+    const [other, echoed] = await complete({ prompt: one, echo: true });
+    assert.deepEqual([other, textsOf(echoed)], ["miss", [`${one}Cached.`]]);
+  });
+  assert.equal(count, 3);
+});

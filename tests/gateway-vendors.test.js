@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import test, { after } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
+import OpenAI from "openai";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startOpenAI } from "./fakes/openai.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
@@ -370,6 +371,31 @@ test("a legacy completion is one request of its key's minute, and names what was
   assert.equal((await good(response)).choices.length, 3);
   assert.equal(response.headers.get("x-gateway-warnings"), "suffix: left out, chat models do not know it");
   assert.deepEqual(await sql("SELECT used FROM model_budgets WHERE subject = ?", `rpm:${limited.id}`), [{ used: 1 }]);
+});
+
+test("a legacy completion is streamed while it arrives, from either vendor", async () => {
+  const openai = new OpenAI({ baseURL: `${worker.url}/v1`, apiKey: key, maxRetries: 0 });
+  for (const [fake, model] of [[gpt, "openai/gpt-6-luna"], [claude, "anthropic/claude-haiku-4-5"]]) {
+    const text = "A long text, of which the first words are there before the last. ".repeat(20);
+    fake.setAnswer(text);
+    fake.setFault({ chunkBytes: 50, stallAfterBytes: 1500 });
+    const stream = await openai.completions.create({ model, prompt: "Say: ", echo: true, stream: true, stream_options: { include_usage: true } });
+    let [said, finish, usage] = ["", null, null];
+    for await (const chunk of stream) {
+      assert.equal(chunk.object, "text_completion");
+      const [choice] = chunk.choices;
+      said += choice?.text ?? "";
+      finish ??= choice?.finish_reason ?? null;
+      usage ??= chunk.usage;
+      // The model goes on only when the client has read something of it.
+      if (said.length > "Say: ".length) fake.release();
+    }
+    fake.setFault();
+    assert.deepEqual([said, finish], [`Say: ${text}`, "stop"]);
+    assert.ok(usage.total_tokens > 0);
+  }
+  gpt.setAnswer("Hello.");
+  claude.setAnswer("Hello.");
 });
 
 test("a moderation model has its dated names, and `auto` is one that moderates but no model of embeddings", async () => {

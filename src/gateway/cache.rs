@@ -1,7 +1,9 @@
 //! The cache of whole answers, for requests with `x-gateway-cache`: a user who
 //! repeats a request under the same guardrails gets the same answer.
 
-use hatch_dialects::{Dialect, Reply, Response as DialectResponse, canonical, response::StopReason};
+use hatch_dialects::{
+    ChatForm, Dialect, Reply, Response as DialectResponse, canonical, response::StopReason,
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -95,7 +97,7 @@ impl CacheSlot {
             provider: candidate.provider.name.clone(),
             model: candidate.model.id.clone(),
             // With the thoughts, which are stored with each answer from the cache.
-            body: client.render_response(answer, &with_thoughts(reply)),
+            body: client.render_response(answer, &Reply { form: ChatForm::Chat, ..with_thoughts(reply) }),
         };
         if let Ok(text) = serde_json::to_string(&row) {
             cache::put(&self.name, text, self.seconds).await;

@@ -284,7 +284,7 @@ impl Call {
             request_id: context.request_id.clone(),
             seal: ReasoningSeal::of(context, &self.entry.user).map(|seal| Rc::new(seal) as Rc<dyn Seal>),
             has_own_id: inbound.ours.is_stored,
-            is_for_original: inbound.ours.is_for_original,
+            form: inbound.ours.form.clone(),
             continues: self.step.as_ref().and_then(Step::continued),
             budget,
             ..Reply::new(&inbound.request, id, created)
@@ -298,20 +298,11 @@ pub(super) async fn read(context: &RequestContext, client: Dialect) -> Result<Ga
     GatewayRequest::read(context, client, user, &database).await
 }
 
-/// `POST /v1/chat/completions`, `/v1/responses` and `/v1/messages`.
+/// `POST /v1/chat/completions`, `/v1/responses` and `/v1/messages`, and a completion of one prompt.
 pub(super) async fn answer(mut inbound: GatewayRequest, context: &RequestContext) -> Result<Response, Error> {
-    let (user, client) = (context.caller.user_id()?, inbound.client);
-    let database = context.database()?;
-    let mut call = begin(&mut inbound, None, context, &database).await?;
-    call.place = CacheSlot::of(&inbound, &call.guards, user);
-    call.keep = keep(&inbound, &call.guards, &context.env);
-    if let Some(place) = &call.place
-        && let Some(cached) = place.get(client, &call.candidates).await
-    {
-        return Ok(respond_from_cache(call, cached, &inbound, context, &database).await);
-    }
+    let (client, database) = (inbound.client, context.database()?);
     let is_live = inbound.request.stream && !inbound.options.is_buffered;
-    match call.proceed(&inbound, is_live, context, &database).await? {
+    match ask_or_recall(&mut inbound, is_live, context, &database).await? {
         Begun::Live { stream, call, headers } => {
             live::respond(*stream, *call, headers, &context.background, database)
         }
@@ -322,6 +313,24 @@ pub(super) async fn answer(mut inbound: GatewayRequest, context: &RequestContext
             Ok(response::whole(&answer, as_sent, client, is_stream, &reply, headers))
         }
     }
+}
+
+/// The answer of the cache, if there is one, or the model's.
+async fn ask_or_recall(
+    inbound: &mut GatewayRequest,
+    is_live: bool,
+    context: &RequestContext,
+    database: &Database,
+) -> Result<Begun, Error> {
+    let mut call = begin(inbound, None, context, database).await?;
+    call.place = CacheSlot::of(inbound, &call.guards, context.caller.user_id()?);
+    call.keep = keep(inbound, &call.guards, &context.env);
+    if let Some(place) = &call.place
+        && let Some(cached) = place.get(inbound.client, &call.candidates).await
+    {
+        return Ok(Begun::Whole(Box::new(recall(call, cached, inbound, context, database).await)));
+    }
+    call.proceed(inbound, is_live, context, database).await
 }
 
 /// Begins the call of a request.
@@ -380,8 +389,7 @@ pub(super) async fn whole(
     context: &RequestContext,
     database: &Database,
 ) -> Result<Whole, Error> {
-    let call = begin(inbound, None, context, database).await?;
-    match call.proceed(inbound, false, context, database).await? {
+    match ask_or_recall(inbound, false, context, database).await? {
         Begun::Whole(whole) => Ok(*whole),
         Begun::Live { .. } => Err(Error::Internal("a whole answer arrived as a stream".to_owned())),
     }
@@ -434,15 +442,15 @@ fn only_own_accounts(candidates: &mut Vec<Candidate>, request: &Request, keys: &
     Ok(())
 }
 
-/// Responds with a cached answer. It costs nothing, and is stored as an answer
+/// Makes a cached answer that of this call. It costs nothing, and is stored as an answer
 /// of its own, so that later requests can refer to it.
-async fn respond_from_cache(
+async fn recall(
     call: Call,
     cached: CachedAnswer,
     inbound: &GatewayRequest,
     context: &RequestContext,
     database: &Database,
-) -> Response {
+) -> Whole {
     let CachedAnswer { provider, model, answer } = cached;
     let mut reply = call.reply(inbound, context);
     reply.model.clone_from(&answer.model);
@@ -457,7 +465,7 @@ async fn respond_from_cache(
         ("x-gateway-cache", "hit".to_owned()),
     ];
     response::warn(&mut headers, warning.as_slice());
-    response::whole(&answer, None, inbound.client, inbound.request.stream, &reply, headers)
+    Whole { answer, bytes: None, events: None, reply, headers }
 }
 
 /// The most that an answer of this candidate can cost.

@@ -1,7 +1,8 @@
 //! `POST /v1/completions`: the legacy API, sent to the models as a chat.
 
 use hatch_dialects::{
-    Reply, Response as DialectResponse, parse_completion, render_completion, stream_completion,
+    ChatForm, Completion, Reply, Request, Response as DialectResponse, forward, parse_completion,
+    render_completions, request::Message,
 };
 
 use super::{
@@ -13,31 +14,61 @@ use crate::{
     error::Error,
     http::{RequestContext, body},
     platform::response::{Response, ResponseKind},
+    store::Database,
 };
 
-/// `POST /v1/completions`. Several prompts are answered one after the other.
+/// `POST /v1/completions`
 pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let database = context.database()?;
     let bytes = body::bytes(&context).await?;
     let completion = parse_completion(&bytes)?;
-    let mut answers: Vec<DialectResponse> = Vec::new();
+    match completion.requests.as_slice() {
+        [one] => call::answer(chat(one, &completion, &bytes, Options::read(&context)?)?, &context).await,
+        _ => answer_all(&completion, &bytes, &context, &database).await,
+    }
+}
+
+/// Answers several prompts, one after the other.
+async fn answer_all(
+    completion: &Completion,
+    bytes: &[u8],
+    context: &RequestContext,
+    database: &Database,
+) -> Result<Response, Error> {
+    let mut answers: Vec<(Option<String>, DialectResponse)> = Vec::new();
     let mut last: Option<(Reply, response::Headers)> = None;
     for request in &completion.requests {
-        let mut options = Options::read(&context)?;
+        let mut options = Options::read(context)?;
         options.is_counted = last.is_some();
-        let mut inbound = GatewayRequest::ours(request.clone(), options)?;
-        let whole = call::whole(&mut inbound, &context, &database).await?;
-        answers.push(whole.answer);
+        let mut inbound = chat(request, completion, bytes, options)?;
+        let whole = call::whole(&mut inbound, context, database).await?;
+        answers.push((echo(request, completion), whole.answer));
         last = Some((whole.reply, whole.headers));
     }
     let (reply, headers) = last.ok_or_else(|| Error::Internal("a completion without a prompt".to_owned()))?;
-    let is_stream = completion.requests.first().is_some_and(|request| request.stream);
-    let response = match answers.first().filter(|_| is_stream) {
-        Some(answer) => {
-            let text = stream_completion(&completion, answer, &reply);
-            Response::bytes(ResponseKind::Api, 200, response::EVENT_STREAM, text.into_bytes())
-        }
-        None => Response::json(200, render_completion(&completion, &answers, &reply)),
-    };
+    let answers: Vec<_> = answers.iter().map(|(echo, answer)| (echo.as_deref(), answer)).collect();
+    let json = render_completions(&answers, &reply).into_bytes();
+    let response = Response::bytes(ResponseKind::Api, 200, "application/json", json);
     Ok(response::with(response, headers, &context.request_id))
+}
+
+/// The chat of one prompt. Its body is that of a completion of this prompt alone, which is cached as such.
+fn chat(
+    request: &Request,
+    completion: &Completion,
+    bytes: &[u8],
+    options: Options,
+) -> Result<GatewayRequest, Error> {
+    let prompt = serde_json::Value::from(prompt(request)).to_string();
+    let body = forward(bytes, &[("prompt", Some(prompt))])?.into_bytes();
+    let form = ChatForm::Completion { echo: echo(request, completion) };
+    GatewayRequest::chat_for(request.clone(), form, body, options)
+}
+
+fn echo(request: &Request, completion: &Completion) -> Option<String> {
+    completion.echo.then(|| prompt(request))
+}
+
+fn prompt(request: &Request) -> String {
+    request.messages.iter().map(Message::text).collect()
 }

@@ -299,7 +299,7 @@ impl Filter for OutputFilter {
                 }
             }
             Event::PartStart { part, choice, kind } => {
-                let is_text = matches!(kind, PartKind::Text);
+                let is_text = matches!(kind, PartKind::Text { .. });
                 let redactors = self.guards.iter().map(Redactor::new).collect();
                 self.open.insert(part, PartRedaction { choice, redactors, is_text });
                 sink(Event::PartStart { part, choice, kind });

@@ -1,7 +1,8 @@
 //! Reads a client's request: the body in its dialect, and the gateway's headers.
 
 use hatch_dialects::{
-    Dialect, Error as DialectError, InboundContext, Items, Json, Request, Seal, Version, forward, references,
+    ChatForm, Dialect, Error as DialectError, InboundContext, Items, Json, Request, Seal, Version, forward,
+    references,
     request::{Content, MediaSource, Part},
     tree,
 };
@@ -161,13 +162,26 @@ impl GatewayRequest {
     ///
     /// # Errors
     /// 400 for fallbacks that are no list of names.
-    pub(super) fn ours(mut request: Request, mut options: Options) -> Result<Self, Error> {
-        let ours = Ours { is_bare: true, ..Ours::default() };
+    pub(super) fn ours(request: Request, options: Options) -> Result<Self, Error> {
+        Self::chat_for(request, ChatForm::Chat, Vec::new(), options)
+    }
+
+    /// A chat for a client that has sent something else, `bytes`: no upstream gets that.
+    ///
+    /// # Errors
+    /// As [`Self::ours`].
+    pub(super) fn chat_for(
+        mut request: Request,
+        form: ChatForm,
+        bytes: Vec<u8>,
+        mut options: Options,
+    ) -> Result<Self, Error> {
+        let ours = Ours { form, is_bare: true, ..Ours::default() };
         options.fallbacks.extend(take_fallbacks(&mut request)?);
         Ok(Self {
             client: Dialect::Chat,
             request,
-            bytes: Vec::new(),
+            bytes,
             passed: None,
             has_references: false,
             ours,
@@ -205,8 +219,8 @@ pub(super) struct Ours {
     pub(super) completion_id: Option<String>,
     /// The names of the gateway's tools that the model may call. Some may be unknown.
     pub(super) enabled_tools: Vec<String>,
-    /// The client reads streams in the original client's format.
-    pub(super) is_for_original: bool,
+    /// How the client reads the answer.
+    pub(super) form: ChatForm,
     /// The client's bytes contain such a member, so they cannot be sent to an upstream.
     pub(super) is_bare: bool,
 }
@@ -226,12 +240,12 @@ impl Ours {
         if request.dialect != Some(Dialect::Chat) {
             return Ok(Self::default());
         }
-        let is_for_original = match format {
-            None | Some("openai") => false,
-            Some("polychat") => true,
+        let form = match format {
+            None | Some("openai") => ChatForm::Chat,
+            Some("polychat") => ChatForm::Original,
             Some(_) => return Err(Error::invalid("format", "must be openai or polychat")),
         };
-        let mut ours = Self { is_for_original, is_stored: request.store == Some(true), ..Self::default() };
+        let mut ours = Self { form, is_stored: request.store == Some(true), ..Self::default() };
         let known = |name: &str| request.extra.iter().find(|(known, _)| known == name);
         let read = |name: &str| known(name).map(|(_, json)| hatch_json::from_str::<Value>(json.as_str()));
         match read("completion_id") {

@@ -100,7 +100,7 @@ fn list(annotations: &[Json]) -> Option<Json> {
 
 fn begun(kind: &PartKind<'_>) -> Content {
     match kind {
-        PartKind::Text => Content::Text(Text::default()),
+        PartKind::Text { phase } => Content::Text(Text { phase: phase.clone(), ..Text::default() }),
         PartKind::Refusal => Content::Refusal(String::new()),
         PartKind::Thinking => Content::Thinking(Thinking::Plain(String::new())),
         PartKind::Sealed(thinking) => Content::Thinking(thinking.clone()),
@@ -166,7 +166,7 @@ fn replay_part(part: u32, choice: u32, of: &Part, sink: &mut dyn FnMut(Event<'_>
 
 fn kind_of(content: &Content) -> Option<(PartKind<'_>, &str)> {
     Some(match content {
-        Content::Text(text) => (PartKind::Text, &text.text),
+        Content::Text(text) => (PartKind::Text { phase: text.phase.clone() }, &text.text),
         Content::Refusal(text) => (PartKind::Refusal, text),
         Content::Thinking(Thinking::Plain(text) | Thinking::Signed { text, .. }) => {
             (PartKind::Thinking, text)

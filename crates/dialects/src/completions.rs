@@ -1,11 +1,18 @@
 //! The legacy `/v1/completions`, served by chat models.
 
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
+
 use crate::{
-    Dialect, Error, Reply, Request, Response,
+    Dialect, Error, Event, Reply, Request, Response, Usage,
     chat::{encode::finish_reason, parse::stop},
     read::{At, Fields, body},
-    request::{Message, Part, Role},
-    usage, write,
+    request::{Content, Message, Part, Role},
+    response::PartKind,
+    usage,
+    write::{self, Array, Object},
 };
 
 /// A request for a completion: one prompt, or several that are sent one by one.
@@ -28,7 +35,7 @@ pub fn parse_completion(bytes: &[u8]) -> Result<Completion, Error> {
         Some(text) => vec![text.into_owned()],
         None => {
             let texts: Option<Vec<String>> =
-                prompt.items().map(|item| item.as_str().map(std::borrow::Cow::into_owned)).collect();
+                prompt.items().map(|item| item.as_str().map(Cow::into_owned)).collect();
             texts.filter(|texts| !texts.is_empty()).ok_or_else(|| {
                 at.unsupported("expected a string or an array of strings; tokens are not supported")
             })?
@@ -79,10 +86,10 @@ pub fn parse_completion(bytes: &[u8]) -> Result<Completion, Error> {
     })
 }
 
-/// The responses to all prompts as one completion.
-pub fn render_completion(completion: &Completion, answers: &[Response], reply: &Reply) -> String {
-    let mut total = crate::Usage::default();
-    for usage in answers.iter().filter_map(|answer| answer.usage) {
+/// The answers to all prompts as one completion. Each has its prompt, if the client wants it repeated.
+pub fn render_completions(answers: &[(Option<&str>, &Response)], reply: &Reply) -> String {
+    let mut total = Usage::default();
+    for usage in answers.iter().filter_map(|(_, answer)| answer.usage) {
         total.input = total.input.saturating_add(usage.input);
         total.cache_read = total.cache_read.saturating_add(usage.cache_read);
         total.cache_write = total.cache_write.saturating_add(usage.cache_writes());
@@ -90,75 +97,136 @@ pub fn render_completion(completion: &Completion, answers: &[Response], reply: &
         total.reasoning = total.reasoning.saturating_add(usage.reasoning);
     }
     write::object(|o| {
-        o.str("id", &format!("cmpl-{}", reply.id));
-        o.str("object", "text_completion");
-        o.put("created", reply.created);
-        o.str("model", &reply.model);
+        head(reply, o);
         o.array("choices", |a| {
-            let mut index = 0_u32;
-            for (request, answer) in completion.requests.iter().zip(answers) {
-                for choice in &answer.choices {
-                    let text: String = choice.parts.iter().filter_map(Part::as_text).collect();
-                    let before = request.messages.first().map(Message::text).filter(|_| completion.echo);
-                    a.object(|o| {
-                        o.str("text", &format!("{}{text}", before.unwrap_or_default()));
-                        o.put("index", index);
-                        o.null("logprobs");
-                        o.str("finish_reason", finish_reason(&choice.stop, false));
-                    });
-                    index = index.saturating_add(1);
-                }
+            let choices = answers
+                .iter()
+                .flat_map(|(echo, answer)| answer.choices.iter().map(move |choice| (*echo, choice)));
+            for (index, (echo, answer)) in (0_u32..).zip(choices) {
+                let text: String = echo.into_iter().chain(answer.parts.iter().filter_map(said)).collect();
+                choice(index, &text, Some(finish_reason(&answer.stop, false)), a);
             }
         });
         o.object("usage", |o| usage::write_openai(&total, &usage::CHAT, o));
     })
 }
 
-/// A response as the stream of a legacy completion.
-pub fn stream_completion(completion: &Completion, answer: &Response, reply: &Reply) -> String {
-    let mut out = String::new();
-    let head = |o: &mut write::Object<'_>| {
-        o.str("id", &format!("cmpl-{}", reply.id));
-        o.str("object", "text_completion");
-        o.put("created", reply.created);
-        o.str("model", &reply.model);
-    };
-    let echo = completion
-        .requests
-        .first()
-        .map(|request| request.messages.iter().map(Message::text).collect::<String>());
-    for (index, choice) in answer.choices.iter().enumerate() {
-        let texts = echo.as_deref().filter(|_| completion.echo).into_iter();
-        let texts = texts.chain(choice.parts.iter().filter_map(Part::as_text));
-        let ends = [("", Some(finish_reason(&choice.stop, false)))];
-        for (text, finish) in texts.map(|text| (text, None)).chain(ends) {
-            out.push_str("data: ");
-            write::object_into(&mut out, |o| {
-                head(o);
-                o.array("choices", |a| {
-                    a.object(|o| {
-                        o.str("text", text);
-                        o.put("index", index);
-                        o.null("logprobs");
-                        o.str_or_null("finish_reason", finish);
-                    });
-                });
-            });
-            out.push_str("\n\n");
+/// What the client reads of a part: a legacy completion has no other place for a refusal.
+fn said(part: &Part) -> Option<&str> {
+    match &part.content {
+        Content::Refusal(text) => Some(text),
+        _ => part.as_text(),
+    }
+}
+
+fn head(reply: &Reply, o: &mut Object<'_>) {
+    o.str("id", &format!("cmpl-{}", reply.id));
+    o.str("object", "text_completion");
+    o.put("created", reply.created);
+    o.str("model", &reply.model);
+}
+
+fn choice(index: u32, text: &str, finish: Option<&str>, a: &mut Array<'_>) {
+    a.object(|o| {
+        o.str("text", text);
+        o.put("index", index);
+        o.null("logprobs");
+        o.str_or_null("finish_reason", finish);
+    });
+}
+
+/// Encodes a stream as the chunks of a legacy completion.
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    /// What all chunks have.
+    head: String,
+    include_usage: bool,
+    request_id: String,
+    /// The prompt, if it comes before each choice's text.
+    echo: Option<String>,
+    /// The choices that have begun.
+    choices: BTreeSet<u32>,
+    /// The choices of the parts whose text the client gets.
+    texts: BTreeMap<u32, u32>,
+    usage: Usage,
+}
+
+impl Encoder {
+    pub(crate) fn new(reply: &Reply, echo: Option<String>) -> Self {
+        let mut head = write::object(|o| self::head(reply, o));
+        head.pop();
+        Self {
+            head,
+            include_usage: reply.include_usage,
+            request_id: reply.request_id.clone(),
+            echo,
+            choices: BTreeSet::new(),
+            texts: BTreeMap::new(),
+            usage: Usage::default(),
         }
     }
-    if reply.include_usage {
-        out.push_str("data: ");
-        write::object_into(&mut out, |o| {
-            head(o);
-            o.raw("choices", "[]");
-            let usage = answer.usage.unwrap_or_default();
-            o.object("usage", |o| usage::write_openai(&usage, &usage::CHAT, o));
+
+    pub(crate) fn event(&mut self, event: Event<'_>, out: &mut String) {
+        match event {
+            Event::PartStart { part, choice, kind: PartKind::Text { .. } | PartKind::Refusal } => {
+                self.begin(choice, out);
+                self.texts.insert(part, choice);
+            }
+            Event::Delta { part, text } => {
+                if let Some(choice) = self.texts.get(&part) {
+                    self.chunk(*choice, &text, None, out);
+                }
+            }
+            Event::Finish { choice, stop } => {
+                self.begin(choice, out);
+                self.chunk(choice, "", Some(finish_reason(&stop, false)), out);
+            }
+            Event::Usage(usage) => self.usage = usage,
+            Event::End => self.end(out),
+            Event::Error(error) => self.error(&error, out),
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, choice: u32, out: &mut String) {
+        if self.choices.insert(choice)
+            && let Some(echo) = &self.echo
+        {
+            self.chunk(choice, echo, None, out);
+        }
+    }
+
+    fn chunk(&self, index: u32, text: &str, finish: Option<&str>, out: &mut String) {
+        self.frame(out, |out| {
+            write::array_into(out, |a| choice(index, text, finish, a));
+            out.push_str(if self.include_usage { ",\"usage\":null" } else { "" });
         });
+    }
+
+    fn frame(&self, out: &mut String, rest: impl FnOnce(&mut String)) {
+        out.push_str("data: ");
+        out.push_str(&self.head);
+        out.push_str(",\"choices\":");
+        rest(out);
+        out.push_str("}\n\n");
+    }
+
+    fn end(&self, out: &mut String) {
+        if self.include_usage {
+            self.frame(out, |out| {
+                out.push_str("[],\"usage\":");
+                write::object_into(out, |o| usage::write_openai(&self.usage, &usage::CHAT, o));
+            });
+        }
+        out.push_str("data: [DONE]\n\n");
+    }
+
+    /// `[DONE]` is left out: a broken stream must not look complete.
+    fn error(&self, error: &Error, out: &mut String) {
+        out.push_str("data: ");
+        error.write(Dialect::Chat, &self.request_id, out);
         out.push_str("\n\n");
     }
-    out.push_str("data: [DONE]\n\n");
-    out
 }
 
 #[cfg(test)]
@@ -166,7 +234,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::response::{Choice, StopReason};
+    use crate::{
+        ChatForm, Stream,
+        response::{Choice, StopReason},
+    };
 
     fn answer(text: &str) -> Response {
         let choice = Choice { parts: vec![Part::text(text)], stop: StopReason::End.into(), logprobs: None };
@@ -180,7 +251,8 @@ mod tests {
         let completion = parse_completion(body.to_string().as_bytes()).unwrap();
         assert_eq!(completion.requests.len(), 2);
         let reply = Reply::new(&completion.requests[0], "1", 5);
-        let text = render_completion(&completion, &[answer("x"), answer("y")], &reply);
+        let (x, y) = (answer("x"), answer("y"));
+        let text = render_completions(&[(Some("a"), &x), (Some("b"), &y)], &reply);
         let value: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["choices"][1]["text"], "by");
         assert_eq!((&value["choices"][1]["index"], &value["usage"]["total_tokens"]), (&json!(1), &json!(10)));
@@ -190,5 +262,59 @@ mod tests {
     fn prompts_given_as_tokens_are_refused() {
         let error = parse_completion(br#"{"model":"m","prompt":[1,2]}"#).unwrap_err();
         assert_eq!(error.param.as_deref(), Some("prompt"));
+    }
+
+    #[test]
+    fn a_stream_has_the_text_of_each_choice_while_it_arrives_and_no_end_if_it_is_cut() {
+        let body = json!({ "model": "m", "prompt": "a", "stream": true, "stream_options": { "include_usage": true } });
+        let completion = parse_completion(body.to_string().as_bytes()).unwrap();
+        let form = ChatForm::Completion { echo: Some("a".to_owned()) };
+        let reply = Reply { form, ..Reply::new(&completion.requests[0], "1", 5) };
+        let chunk = |index: u32, delta: Value, finish: Option<&str>| {
+            let chunk = json!({ "id": "c", "choices": [{ "index": index, "delta": delta, "finish_reason": finish }] });
+            format!("data: {chunk}\n\n")
+        };
+        let upstream = [
+            chunk(0, json!({ "role": "assistant", "reasoning_content": "Hm", "content": "x" }), None),
+            chunk(1, json!({ "refusal": "no" }), None),
+            chunk(0, json!({ "content": "\n" }), Some("length")),
+        ];
+        let end = [
+            chunk(1, json!({}), Some("stop")),
+            format!(
+                "data: {}\n\n",
+                json!({ "choices": [], "usage": { "prompt_tokens": 2, "completion_tokens": 3 } })
+            ),
+            "data: [DONE]\n\n".to_owned(),
+        ];
+        let read = |upstream: &str| -> Vec<Value> {
+            let mut stream = Stream::new(Dialect::Chat, Dialect::Chat, &reply);
+            let mut out = Vec::new();
+            upstream.as_bytes().chunks(7).for_each(|piece| stream.push(piece, &mut out));
+            stream.finish(&mut out);
+            let text = String::from_utf8(out).unwrap();
+            let data = text.split_terminator("\n\n").map(|block| block.strip_prefix("data: ").unwrap());
+            data.map(|data| serde_json::from_str(data).unwrap_or_else(|_| json!(data))).collect()
+        };
+        let said = |events: &[Value]| -> Vec<Value> {
+            let choices = events.iter().filter_map(|event| event["choices"].get(0));
+            choices.map(|choice| json!([choice["index"], choice["text"], choice["finish_reason"]])).collect()
+        };
+        let whole = read(&(upstream.concat() + &end.concat()));
+        let beginning = [
+            json!([0, "a", null]),
+            json!([0, "x", null]),
+            json!([1, "a", null]),
+            json!([1, "no", null]),
+            json!([0, "\n", null]),
+        ];
+        let endings = [json!([0, "", "length"]), json!([1, "", "stop"])];
+        assert_eq!(said(&whole), [&beginning[..], &endings].concat());
+        assert_eq!((&whole[0]["object"], &whole[0]["usage"]), (&json!("text_completion"), &Value::Null));
+        assert_eq!(whole[whole.len() - 2]["usage"]["total_tokens"], 5);
+        assert_eq!(whole.last(), Some(&json!("[DONE]")));
+
+        let cut = read(&upstream.concat());
+        assert!(cut.last().unwrap()["error"]["message"].is_string(), "{cut:?}");
     }
 }

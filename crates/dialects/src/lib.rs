@@ -65,7 +65,7 @@ mod workers_ai;
 mod write;
 
 pub use collect::{Collector, replay};
-pub use completions::{Completion, parse_completion, render_completion, stream_completion};
+pub use completions::{Completion, parse_completion, render_completions};
 pub use embeddings::{Embeddings, parse_embeddings, render_embeddings, translate_embeddings};
 pub use error::{Class, Error};
 pub use inbound::{FindItem, InboundContext, Version};
@@ -74,7 +74,7 @@ pub use llama_guard::{is_llama_guard, render_llama_guard, texts_of, verdicts};
 pub use messages::parse::parse_count;
 pub use models::{Model, anthropic_model, anthropic_models, model_ids, openai_model, openai_models};
 pub use moderations::{CATEGORIES, Moderation, parse_moderation, render_moderation, translate_moderation};
-pub use reply::{DailyBudget, Pricing, Reply, Seal};
+pub use reply::{ChatForm, DailyBudget, Pricing, Reply, Seal};
 pub use request::Request;
 pub use response::{Event, Response, Usage};
 pub use responses::{
@@ -135,7 +135,10 @@ impl Dialect {
         }
         let response = stream::restored(response, reply);
         match self {
-            Self::Chat => chat::response::render(&response, reply),
+            Self::Chat => match &reply.form {
+                ChatForm::Completion { echo } => render_completions(&[(echo.as_deref(), &response)], reply),
+                ChatForm::Chat | ChatForm::Original => chat::response::render(&response, reply),
+            },
             Self::Responses => responses::response::render(&response, reply),
             Self::Messages => messages::response::render(&response, reply),
         }

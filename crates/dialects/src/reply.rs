@@ -31,8 +31,8 @@ pub struct Reply {
     /// Chat Completions: the stream continues one that has begun with so many characters of text, so it has
     /// no role.
     pub continues: Option<usize>,
-    /// Chat Completions: a stream is written in the original client's format.
-    pub is_for_original: bool,
+    /// Chat Completions: how the answer is written.
+    pub form: ChatForm,
     /// The user's daily budget, which the original client shows.
     pub budget: Option<DailyBudget>,
     /// Responses: the client asked for encrypted thoughts that it can send
@@ -74,8 +74,19 @@ impl Reply {
     /// Whether a stream cannot pass unchanged: tools have other names at the
     /// upstream, or the client gets another form of it.
     pub(crate) fn has_other_names(&self) -> bool {
-        self.names != Names::default() || self.has_own_id || self.is_for_original
+        self.names != Names::default() || self.has_own_id || self.form != ChatForm::Chat
     }
+}
+
+/// How an answer is written for a client of Chat Completions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ChatForm {
+    #[default]
+    Chat,
+    /// A stream has the original client's format; a whole answer is as in `Chat`.
+    Original,
+    /// A legacy completion, which begins with its prompt if the client wants it repeated.
+    Completion { echo: Option<String> },
 }
 
 /// A user's daily budget, in micro-dollars.

@@ -140,6 +140,8 @@ pub struct Text {
     pub text: String,
     /// OpenAI's `annotations`, an array.
     pub annotations: Option<Json>,
+    /// Responses: what an assistant's text is for, such as `commentary` or `final_answer`.
+    pub phase: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -372,7 +374,7 @@ impl Message {
 
 impl Part {
     pub fn text(text: impl Into<String>) -> Self {
-        Content::Text(Text { text: text.into(), annotations: None }).into()
+        Content::Text(Text { text: text.into(), ..Text::default() }).into()
     }
 
     pub fn as_text(&self) -> Option<&str> {

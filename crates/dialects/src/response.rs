@@ -187,7 +187,10 @@ pub enum Event<'a> {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum PartKind<'a> {
-    Text,
+    Text {
+        /// Responses: what the text is for, such as `commentary` or `final_answer`.
+        phase: Option<String>,
+    },
     Refusal,
     Thinking,
     /// Thoughts that only the provider can read; they have no deltas.
@@ -206,9 +209,12 @@ pub struct CallStart<'a> {
 }
 
 impl PartKind<'_> {
+    /// A text of no phase.
+    pub const TEXT: PartKind<'static> = PartKind::Text { phase: None };
+
     pub(crate) fn into_owned(self) -> PartKind<'static> {
         match self {
-            Self::Text => PartKind::Text,
+            Self::Text { phase } => PartKind::Text { phase },
             Self::Refusal => PartKind::Refusal,
             Self::Thinking => PartKind::Thinking,
             Self::Sealed(thinking) => PartKind::Sealed(thinking),

@@ -58,7 +58,7 @@ impl Shortcut {
     pub(crate) fn see(&mut self, event: &Event<'_>) {
         self.events = self.events.saturating_add(1);
         match event {
-            Event::PartStart { part, kind: PartKind::Text, .. } => self.text_parts.push(*part),
+            Event::PartStart { part, kind: PartKind::Text { .. }, .. } => self.text_parts.push(*part),
             Event::Delta { part, text } if self.text_parts.contains(part) => {
                 self.delta = Some((*part, text.clone().into_owned()));
             }

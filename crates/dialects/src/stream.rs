@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::{
-    Dialect, Error, Event, Json, Reply, Usage, chat,
+    ChatForm, Dialect, Error, Event, Json, Reply, Usage, chat, completions,
     funnel::Funnel,
     json::Raw,
     messages,
@@ -57,7 +57,7 @@ impl Meter {
         match event {
             Event::Start { model, .. } => model.as_ref().clone_into(&mut self.model),
             // A text that is still empty is no output: a failure now can be another model's answer.
-            Event::PartStart { kind, .. } => self.has_begun |= *kind != PartKind::Text,
+            Event::PartStart { kind, .. } => self.has_begun |= !matches!(kind, PartKind::Text { .. }),
             Event::Working | Event::Progress { .. } => self.has_begun = true,
             Event::Delta { text, .. } => {
                 self.has_begun = true;
@@ -415,6 +415,7 @@ impl Decoder {
 enum Encoder {
     Chat(chat::encode::Encoder),
     Original(chat::original::Encoder),
+    Completion(completions::Encoder),
     Responses(Box<responses::encode::Encoder>),
     Messages(messages::encode::Encoder),
 }
@@ -422,8 +423,13 @@ enum Encoder {
 impl Encoder {
     fn new(dialect: Dialect, reply: &Reply) -> Self {
         match dialect {
-            Dialect::Chat if reply.is_for_original => Self::Original(chat::original::Encoder::new(reply)),
-            Dialect::Chat => Self::Chat(chat::encode::Encoder::new(reply)),
+            Dialect::Chat => match &reply.form {
+                ChatForm::Chat => Self::Chat(chat::encode::Encoder::new(reply)),
+                ChatForm::Original => Self::Original(chat::original::Encoder::new(reply)),
+                ChatForm::Completion { echo } => {
+                    Self::Completion(completions::Encoder::new(reply, echo.clone()))
+                }
+            },
             Dialect::Responses => Self::Responses(Box::new(responses::encode::Encoder::new(reply))),
             Dialect::Messages => Self::Messages(messages::encode::Encoder::new(reply)),
         }
@@ -433,6 +439,7 @@ impl Encoder {
         match self {
             Self::Chat(encoder) => encoder.event(event, out),
             Self::Original(encoder) => encoder.event(event, out),
+            Self::Completion(encoder) => encoder.event(event, out),
             Self::Responses(encoder) => encoder.event(event, out),
             Self::Messages(encoder) => encoder.event(event, out),
         }

@@ -190,7 +190,7 @@ impl Joiner {
             }
             Event::PartStop { part } => {
                 if let Some(choice) = self.empty.remove(&part) {
-                    sink(Event::PartStart { part, choice, kind: PartKind::Text });
+                    sink(Event::PartStart { part, choice, kind: PartKind::TEXT });
                 }
                 sink(Event::PartStop { part });
             }
@@ -221,16 +221,16 @@ impl Joiner {
     fn begin(&mut self, part: u32, sink: &mut dyn FnMut(Event<'_>)) {
         let Some(choice) = self.empty.remove(&part) else { return };
         if std::mem::take(&mut self.needs_separator) {
-            sink(Event::PartStart { part: SEPARATOR_PART, choice, kind: PartKind::Text });
+            sink(Event::PartStart { part: SEPARATOR_PART, choice, kind: PartKind::TEXT });
             sink(Event::Delta { part: SEPARATOR_PART, text: SEPARATOR.into() });
             sink(Event::PartStop { part: SEPARATOR_PART });
         }
-        sink(Event::PartStart { part, choice, kind: PartKind::Text });
+        sink(Event::PartStart { part, choice, kind: PartKind::TEXT });
     }
 
     fn start(&mut self, part: u32, choice: u32, kind: PartKind<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         match &kind {
-            PartKind::Text if self.needs_separator => {
+            PartKind::Text { .. } if self.needs_separator => {
                 self.empty.insert(part, choice);
                 return;
             }
@@ -318,7 +318,7 @@ mod tests {
         let (mut filter, mut seen) = (second.filter(None), Vec::new());
         let json = hatch_dialects::Json::parse(r#"{"url":"https://a.test"}"#).unwrap();
         for event in [
-            Event::PartStart { part: 0, choice: 0, kind: PartKind::Text },
+            Event::PartStart { part: 0, choice: 0, kind: PartKind::TEXT },
             Event::Annotation { part: 0, json },
             Event::Delta { part: 0, text: "It rains.".into() },
             Event::PartStop { part: 0 },

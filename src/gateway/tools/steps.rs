@@ -3,7 +3,7 @@
 
 use futures::future::join_all;
 use hatch_dialects::{
-    Dialect, Reply, Response as DialectResponse, Stream, filtered_stream_of,
+    ChatForm, Dialect, Reply, Response as DialectResponse, Stream, filtered_stream_of,
     request::{Content, Message, Part, Role, ToolCall, ToolChoice, ToolResult},
     response::ChatMembers,
     stream_of,
@@ -196,7 +196,7 @@ impl Chat {
         runs: &[Run],
     ) -> Response {
         let is_stream = self.inbound.request.stream;
-        if !(self.inbound.ours.is_for_original && is_stream) {
+        if !(self.is_for_original() && is_stream) {
             return response::whole(answer, None, Dialect::Chat, is_stream, reply, headers);
         }
         let text = events(runs) + &stream_of(answer, Dialect::Chat, reply);
@@ -234,10 +234,14 @@ impl Chat {
         }
     }
 
+    fn is_for_original(&self) -> bool {
+        self.inbound.ours.form == ChatForm::Original
+    }
+
     /// What a stream has between two steps. The comment, which clients skip, shows
     /// whether the client is still there before another model is paid.
     fn progress(&self, runs: &[Run]) -> String {
-        match self.inbound.ours.is_for_original {
+        match self.is_for_original() {
             true => events(runs),
             false => ": tools have run\n\n".to_owned(),
         }

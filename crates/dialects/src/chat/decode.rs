@@ -313,7 +313,7 @@ impl Decoder {
             self.next_part = next.saturating_add(1);
             choice.texts = choice.texts.saturating_add(u32::from(what == TextKind::Text));
             let kind = match what {
-                TextKind::Text => PartKind::Text,
+                TextKind::Text => PartKind::TEXT,
                 TextKind::Thinking => PartKind::Thinking,
                 TextKind::Refusal => PartKind::Refusal,
             };

@@ -129,7 +129,7 @@ impl Encoder {
     fn start(&mut self, part: u32, choice: u32, kind: PartKind<'_>, out: &mut String) {
         let state = self.choice(choice, out);
         let lane = match kind {
-            PartKind::Text => Lane::Text { from: state.text_chars },
+            PartKind::Text { .. } => Lane::Text { from: state.text_chars },
             PartKind::Refusal => Lane::Refusal,
             PartKind::Thinking => Lane::Thinking { text: String::new(), signature: String::new() },
             PartKind::Sealed(thinking) => {

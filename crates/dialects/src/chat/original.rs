@@ -75,7 +75,7 @@ impl Encoder {
 
     fn start(&mut self, part: u32, kind: PartKind<'_>) {
         let lane = match kind {
-            PartKind::Text | PartKind::Refusal => Lane::Text,
+            PartKind::Text { .. } | PartKind::Refusal => Lane::Text,
             PartKind::Thinking => Lane::Thinking,
             PartKind::Sealed(_) | PartKind::Item(_) => return,
             PartKind::ToolCall(call) => {
@@ -170,7 +170,7 @@ mod tests {
 
     use std::rc::Rc;
 
-    use crate::{DailyBudget, Dialect, InboundContext, Pricing, Reply, Stream, Usage};
+    use crate::{ChatForm, DailyBudget, Dialect, InboundContext, Pricing, Reply, Stream, Usage};
 
     #[derive(Debug)]
     struct TwoEach;
@@ -184,7 +184,7 @@ mod tests {
     fn events(upstream: &str, budget: Option<DailyBudget>) -> Vec<Value> {
         let body = br#"{"model":"m","messages":[{"role":"user","content":"Hi"}]}"#;
         let request = Dialect::Chat.parse_request(body, &InboundContext::default()).unwrap();
-        let reply = Reply { is_for_original: true, budget, ..Reply::new(&request, "1", 5) };
+        let reply = Reply { form: ChatForm::Original, budget, ..Reply::new(&request, "1", 5) };
         let mut stream = Stream::new(Dialect::Chat, Dialect::Chat, &reply);
         let mut out = Vec::new();
         upstream.as_bytes().chunks(7).for_each(|piece| stream.push(piece, &mut out));

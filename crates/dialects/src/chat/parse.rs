@@ -335,7 +335,7 @@ fn content(f: &Fields<'_, '_>) -> Result<Vec<Part>, Error> {
 fn part(f: &Fields<'_, '_>) -> Result<Part, Error> {
     let kind = f.kind()?;
     let content = match kind.as_ref() {
-        "text" => Content::Text(Text { text: f.need_string("text")?, annotations: None }),
+        "text" => Content::Text(Text { text: f.need_string("text")?, ..Text::default() }),
         "refusal" => Content::Refusal(f.need_string("refusal")?),
         "image_url" => image(f)?,
         "file" => file(&Fields::of(f.need("file")?, f.at().key("file"))?)?,

@@ -185,7 +185,7 @@ fn annotations(choice: &Choice, o: &mut Object<'_>) {
     o.array("annotations", |a| {
         let mut from = 0_usize;
         for part in &choice.parts {
-            let Content::Text(Text { text, annotations }) = &part.content else { continue };
+            let Content::Text(Text { text, annotations, .. }) = &part.content else { continue };
             let end = from.saturating_add(text.chars().count());
             for annotation in annotations.iter().flat_map(|list| list.raw().items()) {
                 a.object(|o| url_citation(&annotation.into(), from, end, o));

@@ -116,7 +116,7 @@ impl Decoder {
         let mut block = Block { piece: Piece::new(part), input: None, kind: BlockKind::Other };
         match kind.as_ref() {
             "text" => {
-                begin(PartKind::Text, sink);
+                begin(PartKind::TEXT, sink);
                 block.kind = BlockKind::Text;
                 raw.get("text").into_iter().for_each(|text| block.piece.push(text, sink));
             }

@@ -99,7 +99,7 @@ impl Encoder {
 
     fn start_block(&mut self, part: u32, kind: &PartKind<'_>, out: &mut String) {
         let lane = match kind {
-            PartKind::Text => Lane::Text,
+            PartKind::Text { .. } => Lane::Text,
             PartKind::Refusal => {
                 self.has_refused = true;
                 Lane::Text
@@ -129,7 +129,7 @@ impl Encoder {
         frame("content_block_start", out, |o| {
             o.put("index", index);
             o.object("content_block", |o| match kind {
-                PartKind::Text | PartKind::Refusal => {
+                PartKind::Text { .. } | PartKind::Refusal => {
                     o.str("type", "text");
                     o.str("text", "");
                 }

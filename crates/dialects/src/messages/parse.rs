@@ -250,7 +250,7 @@ fn block(raw: Raw<'_>, at: At<'_>, role: Role, inbound: &InboundContext<'_>) -> 
             if is_new && role == Role::User && has_citations {
                 return Err(f.at().key("citations").invalid("Extra inputs are not permitted"));
             }
-            Content::Text(Text { text: f.need_string("text")?, annotations: None })
+            Content::Text(Text { text: f.need_string("text")?, ..Text::default() })
         }
         "document" if is_new && role == Role::Assistant => {
             return Err(f.at().invalid("document blocks are not permitted in assistant messages"));

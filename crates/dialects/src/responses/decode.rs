@@ -22,6 +22,8 @@ pub(crate) struct Decoder {
     has_called: bool,
     /// The vendor's items that are not whole yet, by their index.
     working: BTreeMap<u64, Working>,
+    /// The phases of messages, by their index.
+    phases: BTreeMap<u64, String>,
 }
 
 /// An item of the vendor's that is not whole yet.
@@ -72,7 +74,7 @@ impl Decoder {
             "response.created" | "response.in_progress" => self.start(event.of, sink),
             "response.output_item.added" => self.item_added(event, sink),
             "response.output_item.done" => self.item_done(event, sink),
-            "response.output_text.delta" => self.delta(key, PartKind::Text, event.delta, sink),
+            "response.output_text.delta" => self.delta(key, PartKind::TEXT, event.delta, sink),
             "response.refusal.delta" => self.delta(key, PartKind::Refusal, event.delta, sink),
             "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
                 // All paragraphs of a summary form one thought.
@@ -81,7 +83,7 @@ impl Decoder {
             "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
                 self.push((event.item, 0), event.delta, sink);
             }
-            "response.output_text.done" => self.whole(key, PartKind::Text, event.whole, sink),
+            "response.output_text.done" => self.whole(key, PartKind::TEXT, event.whole, sink),
             "response.refusal.done" => self.whole(key, PartKind::Refusal, event.whole, sink),
             "response.function_call_arguments.done" | "response.custom_tool_call_input.done" => {
                 self.push_if_silent((event.item, 0), event.whole, sink);
@@ -136,6 +138,10 @@ impl Decoder {
 
     fn begin(&mut self, key: (u64, u64), kind: PartKind<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         let part = self.new_part();
+        let kind = match kind {
+            PartKind::Text { .. } => PartKind::Text { phase: self.phases.get(&key.0).cloned() },
+            kind => kind,
+        };
         sink(Event::PartStart { part, choice: 0, kind });
         self.open.insert(key, Open { piece: Piece::new(part), has_said: false });
     }
@@ -145,6 +151,9 @@ impl Decoder {
         let kind = item.get_str("type").unwrap_or_default();
         if is_vendors(&kind) {
             return self.vendors_added(event.item, kind.into_owned(), item, sink);
+        }
+        if let Some(phase) = item.get_str("phase") {
+            self.phases.insert(event.item, phase.into_owned());
         }
         let is_custom = kind == "custom_tool_call";
         if is_custom || kind == "function_call" {

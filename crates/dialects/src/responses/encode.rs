@@ -38,6 +38,7 @@ pub(crate) struct Encoder {
 enum Item {
     Message {
         id: String,
+        phase: Option<String>,
         done: Vec<String>,
         part: Option<ContentPart>,
     },
@@ -175,8 +176,13 @@ impl Encoder {
 
     fn start_part(&mut self, part: u32, kind: PartKind<'_>, out: &mut String) {
         match kind {
-            PartKind::Text => self.start_content(part, false, out),
-            PartKind::Refusal => self.start_content(part, true, out),
+            PartKind::Text { phase } => {
+                if matches!(&self.item, Some(Item::Message { phase: open, .. }) if *open != phase) {
+                    self.close_message(out);
+                }
+                self.start_content(part, false, phase, out);
+            }
+            PartKind::Refusal => self.start_content(part, true, None, out),
             PartKind::Thinking => {
                 self.close_message(out);
                 let id = self.item_id("rs");
@@ -230,14 +236,15 @@ impl Encoder {
         matches!(&self.item, Some(Item::Vendors { part: open, .. }) if *open == part)
     }
 
-    fn start_content(&mut self, part: u32, is_refusal: bool, out: &mut String) {
+    /// Begins a part of the open message, or of a new one of this phase.
+    fn start_content(&mut self, part: u32, is_refusal: bool, phase: Option<String>, out: &mut String) {
         if !matches!(self.item, Some(Item::Message { .. })) {
             let id = self.item_id("msg");
-            self.add_item(&message_item(&id, &[], "in_progress"), out);
-            self.item = Some(Item::Message { id, done: Vec::new(), part: None });
+            self.add_item(&message_item(&id, phase.as_deref(), &[], "in_progress"), out);
+            self.item = Some(Item::Message { id, phase, done: Vec::new(), part: None });
         }
         let index = self.output_index();
-        let Some(Item::Message { id, done, part: content }) = &mut self.item else { return };
+        let Some(Item::Message { id, done, part: content, .. }) = &mut self.item else { return };
         *content = Some(ContentPart { part, is_refusal, text: String::new(), annotations: Vec::new() });
         let (id, content_index) = (id.clone(), done.len());
         self.frame("response.content_part.added", out, |o| {
@@ -252,7 +259,7 @@ impl Encoder {
         let sequence = self.sequence;
         // Written by hand for speed: nearly all events of a stream are deltas.
         let (name, id, place_in) = match &mut self.item {
-            Some(Item::Message { id, done, part: Some(content) }) if content.part == part => {
+            Some(Item::Message { id, done, part: Some(content), .. }) if content.part == part => {
                 content.text.push_str(delta);
                 let name =
                     if content.is_refusal { "response.refusal.delta" } else { "response.output_text.delta" };
@@ -302,7 +309,7 @@ impl Encoder {
 
     fn annotate(&mut self, part: u32, json: &Json, out: &mut String) {
         let index = self.output_index();
-        let Some(Item::Message { id, done, part: Some(content) }) = &mut self.item else { return };
+        let Some(Item::Message { id, done, part: Some(content), .. }) = &mut self.item else { return };
         if content.part != part {
             return;
         }
@@ -319,10 +326,10 @@ impl Encoder {
 
     fn stop_part(&mut self, part: u32, out: &mut String) {
         match self.item.take() {
-            Some(Item::Message { id, mut done, part: Some(content) }) if content.part == part => {
+            Some(Item::Message { id, phase, mut done, part: Some(content) }) if content.part == part => {
                 self.content_done(&id, &mut done, &content, out);
                 // The message stays open for further content.
-                self.item = Some(Item::Message { id, done, part: None });
+                self.item = Some(Item::Message { id, phase, done, part: None });
             }
             Some(Item::Call { id, part: open, call, arguments }) if open == part => {
                 self.call_done(&id, &call, &arguments, out);
@@ -429,8 +436,8 @@ impl Encoder {
 
     fn close_message(&mut self, out: &mut String) {
         match self.item.take() {
-            Some(Item::Message { id, done, .. }) => {
-                self.item_done(message_item(&id, &done, "completed"), out)
+            Some(Item::Message { id, phase, done, .. }) => {
+                self.item_done(message_item(&id, phase.as_deref(), &done, "completed"), out);
             }
             other => self.item = other,
         }
@@ -540,12 +547,13 @@ fn summary_part(text: &str, o: &mut Object<'_>) {
     o.str("text", text);
 }
 
-fn message_item(id: &str, parts: &[String], status: &str) -> String {
+fn message_item(id: &str, phase: Option<&str>, parts: &[String], status: &str) -> String {
     write::object(|o| {
         o.str("type", "message");
         o.str("id", id);
         o.str("status", status);
         o.str("role", "assistant");
+        o.opt_str("phase", phase);
         o.array("content", |a| parts.iter().for_each(|part| a.raw(part)));
     })
 }

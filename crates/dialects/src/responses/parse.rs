@@ -341,12 +341,22 @@ impl Input<'_, '_> {
             }
         };
         f.need("content")?;
-        let parts = content(f, "content")?;
-        if role != Role::Assistant {
+        let mut parts = content(f, "content")?;
+        if role == Role::Assistant {
+            set_phase(&mut parts, f.string("phase")?.as_ref());
+        } else {
             self.pairs.turn(f.at())?;
         }
         self.message(role, parts);
         Ok(())
+    }
+}
+
+fn set_phase(parts: &mut [Part], phase: Option<&String>) {
+    for part in parts {
+        if let Content::Text(text) = &mut part.content {
+            text.phase = phase.cloned();
+        }
     }
 }
 
@@ -371,7 +381,7 @@ fn part(raw: Raw<'_>, at: At<'_>) -> Result<Part, Error> {
     let content = match f.kind()?.as_ref() {
         "input_text" | "output_text" | "text" | "summary_text" => {
             let annotations = f.json("annotations").filter(|list| list.raw().items().next().is_some());
-            Content::Text(Text { text: f.need_string("text")?, annotations })
+            Content::Text(Text { text: f.need_string("text")?, annotations, phase: None })
         }
         "refusal" => Content::Refusal(f.need_string("refusal")?),
         "input_image" => {

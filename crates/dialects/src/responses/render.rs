@@ -195,7 +195,7 @@ fn tool(out: &OutboundRequest<'_>, name: &str, tool: &Tool, o: &mut Object<'_>) 
     }
 }
 
-/// The items of one message, in order. Consecutive content parts form one item.
+/// The items of one message, in order. Consecutive content parts form one item, if their texts are of one phase.
 fn items(
     out: &mut OutboundRequest<'_>,
     index: usize,
@@ -210,6 +210,9 @@ fn items(
             | Content::Image(_)
             | Content::Document(_)
             | Content::Audio { .. } => {
+                if is_of_another_phase(part, &content) {
+                    message_item(out, index, message, &mut content, a)?;
+                }
                 content.push(part);
             }
             _ => {
@@ -219,6 +222,20 @@ fn items(
         }
     }
     message_item(out, index, message, &mut content, a)
+}
+
+/// Whether this is a text, and the texts before it in the item are for something else.
+fn is_of_another_phase(part: &Part, item: &[&Part]) -> bool {
+    let first = item.iter().find(|part| part.as_text().is_some());
+    part.as_text().is_some() && first.is_some_and(|first| phase(first) != phase(part))
+}
+
+/// What a text is for, as the Responses API says it.
+fn phase(part: &Part) -> Option<&str> {
+    match &part.content {
+        Content::Text(text) => text.phase.as_deref(),
+        _ => None,
+    }
 }
 
 fn message_item(
@@ -244,6 +261,7 @@ fn message_item(
     a.object(|o| {
         o.str("type", "message");
         o.str("role", role);
+        o.opt_str("phase", parts.iter().find_map(|part| phase(part)));
         o.array("content", |a| {
             result = parts.iter().try_for_each(|part| message_part(out, index, message.role, part, a))
         });

@@ -47,7 +47,11 @@ fn item(raw: Raw<'_>) -> Vec<Content> {
     let text = |name: &str| raw.get_str(name).map(Cow::into_owned).unwrap_or_default();
     let kind = text("type");
     match kind.as_str() {
-        "message" => raw.get("content").into_iter().flat_map(Raw::items).filter_map(content).collect(),
+        "message" => {
+            let phase = raw.get_str("phase");
+            let parts = raw.get("content").into_iter().flat_map(Raw::items);
+            parts.filter_map(|part| content(part, phase.as_deref())).collect()
+        }
         "function_call" | "custom_tool_call" => {
             let is_custom = kind == "custom_tool_call";
             vec![Content::ToolCall(ToolCall {
@@ -79,11 +83,12 @@ fn item(raw: Raw<'_>) -> Vec<Content> {
     }
 }
 
-fn content(part: Raw<'_>) -> Option<Content> {
+fn content(part: Raw<'_>, phase: Option<&str>) -> Option<Content> {
     match part.get_str("type")?.as_ref() {
         "output_text" => Some(Content::Text(Text {
             text: part.get_str("text")?.into_owned(),
             annotations: part.get("annotations").filter(|list| list.items().next().is_some()).map(Json::from),
+            phase: phase.map(str::to_owned),
         })),
         "refusal" => Some(Content::Refusal(part.get_str("refusal")?.into_owned())),
         _ => None,

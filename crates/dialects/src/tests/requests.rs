@@ -590,6 +590,27 @@ fn what_only_responses_has_stays_if_a_request_is_rendered_anew_and_is_left_out_w
 }
 
 #[test]
+fn messages_keep_their_phases_if_a_request_is_rendered_anew() {
+    let message = |text: &str, phase: &str| json!({ "type": "message", "role": "assistant", "phase": phase, "content": [{ "type": "output_text", "text": text }] });
+    let body = json!({ "model": "m", "input": [
+        message("Looking", "commentary"), message("It is red", "final_answer"), { "role": "user", "content": "And?" }
+    ] });
+    let sent = translated(Dialect::Responses, Dialect::Responses, &body);
+    let items: Vec<_> = sent["input"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| (&item["phase"], &item["content"][0]["text"]))
+        .collect();
+    let expected = [
+        (json!("commentary"), json!("Looking")),
+        (json!("final_answer"), json!("It is red")),
+        (Value::Null, json!("And?")),
+    ];
+    assert_eq!(items, expected.iter().map(|(phase, text)| (phase, text)).collect::<Vec<_>>());
+}
+
+#[test]
 fn what_only_one_dialects_tools_have_stays_there() {
     let beyond = json!({ "defer_loading": true, "input_examples": [{ "a": 1 }] });
     let schema = json!({ "type": "object", "properties": {} });

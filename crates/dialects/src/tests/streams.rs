@@ -732,3 +732,31 @@ fn the_vendors_items_that_interleave_or_change_still_come_one_after_the_other() 
     let view = client_view(Dialect::Responses, &out);
     assert_eq!((view.text.as_str(), view.is_whole), ("x", true), "{}", String::from_utf8_lossy(&out));
 }
+
+#[test]
+fn messages_of_different_phases_stay_apart_behind_a_guardrail() {
+    let message = |id: &str, phase: &str, text: &str| json!({ "id": id, "type": "message", "status": "completed", "role": "assistant", "phase": phase, "content": [{ "type": "output_text", "text": text, "annotations": [] }] });
+    let output = [message("a", "commentary", "Looking"), message("b", "final_answer", "It is red")];
+    let upstream =
+        json!({ "id": "up", "object": "response", "status": "completed", "model": "up", "output": output });
+    let response = Dialect::Responses.parse_response(upstream.to_string().as_bytes()).unwrap();
+    let stream = stream_of(&response, Dialect::Responses, &reply());
+    let mut out = Vec::new();
+    Stream::translated(Dialect::Responses, Dialect::Responses, &reply()).push(stream.as_bytes(), &mut out);
+    let mut reader = Reader::new(Dialect::Responses);
+    reader.push(&out);
+    let last = reader.finish().unwrap();
+    let streamed: Value = serde_json::from_str(last.native.as_ref().unwrap().as_str()).unwrap();
+    let anew = crate::Response { native: None, ..response };
+    let whole: Value = serde_json::from_str(&Dialect::Responses.render_response(&anew, &reply())).unwrap();
+    for answer in [streamed, whole] {
+        let items = answer["output"].as_array().unwrap();
+        let said: Vec<_> = items
+            .iter()
+            .map(|item| (item["phase"].as_str().unwrap(), item["content"][0]["text"].as_str().unwrap()))
+            .collect();
+        assert_eq!(said, [("commentary", "Looking"), ("final_answer", "It is red")]);
+    }
+    let (out, _) = carried(Dialect::Responses, Dialect::Chat, stream.as_bytes(), 7, &reply());
+    assert_eq!(client_view(Dialect::Chat, &out).text, "LookingIt is red");
+}

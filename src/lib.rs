@@ -77,13 +77,9 @@ pub fn fetch(
     let head = Head { method, url, request_id, traceparent, credential, origin, list_headers };
     #[cfg(debug_assertions)]
     platform::entry::crash_on_request(&head);
-    let background = Background::new(Context::new(context));
-    platform::entry::resolve(http::answer(
-        &routes::ROUTER,
-        InboundRequest::new(request, head),
-        env,
-        background,
-    ))
+    let background = Background::new(context);
+    let handler = http::answer(&routes::ROUTER, InboundRequest::new(request, head), env, background.clone());
+    platform::entry::resolve(handler, &background)
 }
 
 /// The entry point for messages of the jobs queue and its dead-letter queue. Each message is

@@ -13,7 +13,7 @@ import { APP, author, building, fenced, startups } from "./startups.js";
 
 const claude = await startAnthropic();
 after(() => claude.close());
-const hatch = await startWorker({ ...claudeVars(claude), UPSTREAM_IDLE_TIMEOUT_MS: "1500" });
+const hatch = await startWorker({ ...claudeVars(claude), UPSTREAM_IDLE_TIMEOUT_MS: "1500" }, [], { before: "tests/held.js" });
 const { api, sql, env, worker } = hatch;
 const { generate, status, ended, show } = startups(hatch);
 beforeEach(() => {
@@ -371,9 +371,15 @@ test("a startup is deployed by its id, and deleting its project deletes it with 
 
   const [{ key }] = await sql("SELECT json_extract(archive, '$.key') AS key FROM startups WHERE id = ?", job.project_id);
   assert.ok(await env.FILES.head(key));
+  const reads = async (init) => (await fetch(`${hatch.url}/reads`, init)).text();
+  await reads({ method: "POST", body: "held" });
+  const overtaken = api("GET", `/api/download/${job.project_id}`);
+  await until(async () => (await reads()) === "waiting");
   assert.equal((await api("DELETE", `/api/projects/${job.project_id}`)).status, 204);
   assert.equal((await api("GET", `/api/project/${job.project_id}`)).status, 404);
   assert.equal((await api("GET", `/api/download/${job.project_id}`)).status, 404);
   await worker.scheduled({ cron: "* * * * *" });
   assert.equal(await env.FILES.head(key), null);
+  await reads({ method: "POST", body: "free" });
+  assert.equal((await overtaken).status, 404, "its row was read before it was deleted");
 });

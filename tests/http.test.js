@@ -159,7 +159,7 @@ const BODIES = {
   "POST /v1/messages/count_tokens": { model: MODEL, messages: MESSAGES },
   "POST /dynamic-apps/{id}/execute": { url: { required: true, good: "https://nobody.example/", bad: [...NOT_TEXT, null, "", " ", long(2001), "http://x.example/", "https://127.0.0.1/", "https://localhost/"] } },
   "POST /v1/chat/completions/{id}": { metadata: { required: true, good: { topic: "clocks" }, bad: [1, true, "text", [], { a: 1 }, { a: null }, { a: long(513) }, { [long(65)]: "a" }] } },
-  "PUT /chat/completions/{id}": { title: { required: true, good: "Clocks", bad: [...NOT_TEXT, null, "", long(201)] } },
+  "PUT /chat/completions/{id}": { title: { required: true, good: "Clocks", bad: [...NOT_TEXT, null, "", "   ", long(201)] } },
   "POST /chat/completions/{id}/feedback": {
     feedback: { required: true, good: 1, bad: ["1", 2, -2, 1.5, null, true, {}, []] },
     score: { good: 100, bad: ["1", 101, -1, 1.5, true, {}, []] },

@@ -45,7 +45,7 @@ const MOST_SETTINGS: usize = 64 * 1024;
 #[cfg_attr(test, schemars(rename = "NewAppMessage"))]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NewMessage {
-    #[garde(length(chars, min = 1, max = 32_000), custom(not_blank))]
+    #[garde(length(chars, min = 1, max = 32_000), custom(body::not_blank))]
     #[cfg_attr(test, schemars(regex(pattern = crate::openapi::NOT_BLANK)))]
     message: String,
     /// The app to change. Without it the message begins a new app.
@@ -85,10 +85,6 @@ pub(super) struct NewMessage {
     #[serde(default)]
     #[garde(inner(custom(is_small)))]
     settings: Option<Map<String, Value>>,
-}
-
-fn not_blank(message: &str, (): &()) -> garde::Result {
-    if message.trim().is_empty() { Err(garde::Error::new("must not be blank")) } else { Ok(()) }
 }
 
 fn is_uuid(id: &str, (): &()) -> garde::Result {

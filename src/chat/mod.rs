@@ -67,7 +67,7 @@ const TOUCH_MS: u64 = 3_000;
 struct NewMessage {
     #[garde(length(chars, min = 1, max = 64))]
     project_id: String,
-    #[garde(length(chars, min = 1, max = 32_000), custom(not_blank))]
+    #[garde(length(chars, min = 1, max = 32_000), custom(body::not_blank))]
     #[cfg_attr(test, schemars(regex(pattern = crate::openapi::NOT_BLANK)))]
     message: String,
     #[serde(default)]
@@ -79,10 +79,6 @@ struct NewMessage {
     #[garde(length(max = images::MAX_IMAGES), dive)]
     #[cfg_attr(test, schemars(length(max = 4)))]
     images: Vec<Image>,
-}
-
-fn not_blank(message: &str, (): &()) -> garde::Result {
-    if message.trim().is_empty() { Err(garde::Error::new("must not be blank")) } else { Ok(()) }
 }
 
 /// `POST /api/chat`

@@ -13,11 +13,7 @@ use crate::{
         Candidate, FailedCall, KeyLimits, PaidWork, Payer, Prompt, Providers, Reservation,
         budgets::{self, Limit},
     },
-    platform::{
-        background::{Background, Hold},
-        clock::now_ms,
-        log, random,
-    },
+    platform::{clock::now_ms, log, random},
     settings::{FromVars as _, Settings},
     store::{Database, Statement},
 };
@@ -28,7 +24,6 @@ pub(super) struct Budgets<'a> {
     user: &'a User,
     limits: &'a KeyLimits,
     settings: &'a Settings,
-    background: &'a Background,
 }
 
 /// What a call can cost.
@@ -42,8 +37,8 @@ pub(super) struct CallCost<'a> {
 impl<'a> Budgets<'a> {
     /// The budgets of the caller and of their key, which has these limits.
     pub(super) fn of(limits: &'a KeyLimits, context: &'a RequestContext) -> Result<Self, Error> {
-        let RequestContext { caller, settings, background, .. } = context;
-        Ok(Self { user: caller.user()?, limits, settings, background })
+        let RequestContext { caller, settings, .. } = context;
+        Ok(Self { user: caller.user()?, limits, settings })
     }
 
     pub(super) fn are_there(&self) -> Result<bool, Error> {
@@ -74,7 +69,6 @@ impl<'a> Budgets<'a> {
         own_key_providers: Vec<String>,
         database: &Database,
     ) -> Result<Entry, Error> {
-        let invocation = self.background.hold();
         let (now, id, key) = (now_ms(), random::uuid()?, self.user.credential.id());
         let payer = Payer {
             subject: &id,
@@ -90,7 +84,6 @@ impl<'a> Budgets<'a> {
             own_key_providers,
             listed: Vec::new(),
             id: id.clone(),
-            _invocation: invocation,
         };
         let Some(CallCost { most_micro_usd, .. }) = cost else { return Ok(entry) };
         match payer.reserve(most_micro_usd, self.settings, database).await {
@@ -124,8 +117,6 @@ pub(super) struct Entry {
     pub(super) own_key_providers: Vec<String>,
     /// The ids of models that settings list, and that may be asked.
     pub(super) listed: Vec<String>,
-    /// The call goes on and is recorded when its client has left.
-    _invocation: Hold,
 }
 
 /// How a call has ended.

@@ -6,14 +6,14 @@ use crate::{
     error::Error,
     http::{RequestContext, conditional},
     platform::response::Response,
-    store::files,
+    store::{Database, files},
 };
 
 /// `GET /api/download/:id`
 pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     let (id, user) = (context.param("id"), context.caller.user_id()?);
-    let archive = context.database()?.query(store::archive(id, user)).await?.first::<store::Archive>()?;
-    let archive = archive.ok_or(PROJECT_NOT_FOUND)?;
+    let database = context.database()?;
+    let archive = archive(id, user, &database).await?;
     let header = |name| context.request.header(name);
     let head = |response: Response| {
         response
@@ -37,8 +37,11 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
     };
     let (first, last) = range.unwrap_or((0, archive.bytes.saturating_sub(1)));
     let length = last + 1 - first;
-    let body = files::read(&context.env, &archive.key, first, length).await?;
-    let body = body.ok_or_else(|| Error::Internal(format!("no object {}", archive.key)))?;
+    let Some(body) = files::read(&context.env, &archive.key, first, length).await? else {
+        // It may have been deleted with its startup meanwhile.
+        self::archive(id, user, &database).await?;
+        return Err(Error::Internal(format!("no object {}", archive.key)));
+    };
     let status = if range.is_some() { 206 } else { 200 };
     let response = head(Response::stream(status, "application/zip", body))
         .with("content-length", length.to_string())
@@ -47,6 +50,10 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
         Some(_) => response.with("content-range", format!("bytes {first}-{last}/{}", archive.bytes)),
         None => response,
     })
+}
+
+async fn archive(id: &str, user: &str, database: &Database) -> Result<store::Archive, Error> {
+    database.query(store::archive(id, user)).await?.first()?.ok_or(PROJECT_NOT_FOUND)
 }
 
 /// The part that a `Range` header asks for.

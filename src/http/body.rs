@@ -205,6 +205,11 @@ fn violations(report: &garde::Report) -> Error {
     Error::Invalid(report.iter().map(violation).collect())
 }
 
+/// For fields that must say something.
+pub(crate) fn not_blank(text: &str, (): &()) -> garde::Result {
+    if text.trim().is_empty() { Err(garde::Error::new("must not be blank")) } else { Ok(()) }
+}
+
 /// `project_id` → `projectId`: garde reports Rust field names, clients know JSON names.
 fn camel_case(path: &str) -> String {
     let capital = |word: &str| {

@@ -11,13 +11,19 @@ use std::{
 use futures::task::{ArcWake, AtomicWaker, waker};
 use worker::{js_sys::futures::future_to_promise, wasm_bindgen::JsValue};
 
-use super::response::JsResponse;
+use super::{background::Background, response::JsResponse};
 #[cfg(debug_assertions)]
 use {super::request::Head, std::hint::black_box, worker::js_sys::futures::spawn_local};
 
 /// Polls `handler` at once. A response that is ready at once is returned without a promise and its
 /// microtask hop; other handlers continue as a promise.
-pub(crate) fn resolve(handler: impl Future<Output = JsResponse> + 'static) -> JsValue {
+///
+/// A handler goes on to its end also if its client leaves, for at most about 30 s. Otherwise it would never be
+/// polled or dropped again, and all that it holds would be lost: memory, and its place among those that wait.
+pub(crate) fn resolve(
+    handler: impl Future<Output = JsResponse> + 'static,
+    background: &Background,
+) -> JsValue {
     let relay = Arc::new(Relay::default());
     let waker = waker(relay.clone());
     let mut handler: Pin<Box<dyn Future<Output = JsResponse>>> = Box::pin(handler);
@@ -28,7 +34,9 @@ pub(crate) fn resolve(handler: impl Future<Output = JsResponse> + 'static) -> Js
         relay.0.register(cx.waker());
         handler.as_mut().poll(&mut Context::from_waker(&waker))
     });
-    future_to_promise(AssertUnwindSafe(async move { Ok(rest.await.0.into()) })).into()
+    let promise = future_to_promise(AssertUnwindSafe(async move { Ok(rest.await.0.into()) }));
+    background.wait_for(&promise);
+    promise.into()
 }
 
 /// The only waker that a handler gets. Some futures (worker's Delay) keep the waker of their first

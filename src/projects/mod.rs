@@ -29,7 +29,7 @@ const NOT_FOUND: Error = Error::NotFound(Resource::Project);
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct NewProject {
-    #[garde(length(chars, min = 1, max = 100), custom(not_blank))]
+    #[garde(length(chars, min = 1, max = 100), custom(body::not_blank))]
     #[cfg_attr(test, schemars(regex(pattern = crate::openapi::NOT_BLANK)))]
     name: String,
     #[serde(default)]
@@ -49,7 +49,7 @@ struct NewProject {
 #[serde(rename_all = "camelCase")]
 struct ProjectChange {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[garde(inner(length(chars, min = 1, max = 100), custom(not_blank)))]
+    #[garde(inner(length(chars, min = 1, max = 100), custom(body::not_blank)))]
     #[cfg_attr(test, schemars(length(min = 1, max = 100), regex(pattern = crate::openapi::NOT_BLANK)))]
     name: Option<String>,
     /// `null` removes the description.
@@ -71,10 +71,6 @@ struct Rollback {
     #[serde(deserialize_with = "body::integer")]
     #[garde(range(min = 1, max = 9_007_199_254_740_991_i64))]
     version: i64,
-}
-
-fn not_blank(name: &str, (): &()) -> garde::Result {
-    if name.trim().is_empty() { Err(garde::Error::new("must not be blank")) } else { Ok(()) }
 }
 
 fn read_code(code: Option<&Value>) -> Result<Option<CodeMap>, Error> {

@@ -127,7 +127,8 @@ pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
 #[derive(Debug, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(in crate::gateway) struct NewTitle {
-    #[garde(length(chars, min = 1, max = 200))]
+    #[garde(length(chars, min = 1, max = 200), custom(body::not_blank))]
+    #[cfg_attr(test, schemars(regex(pattern = crate::openapi::NOT_BLANK)))]
     title: String,
 }
 

@@ -167,7 +167,6 @@ impl Chat {
 
     /// Takes all steps, also if the client leaves, and then responds.
     async fn finish(mut self, mut asked: Begun) -> Result<Response, Error> {
-        let _invocation = self.context.background.hold();
         let mut all = Vec::new();
         let (answer, reply, mut headers) = loop {
             let Begun::Whole(whole) = asked else {

@@ -72,7 +72,7 @@ async fn serve(context: RequestContext, kind: ResponseKind) -> Result<Response, 
         true => store::preview_file(&slug, request.files(), now_ms()),
         false => store::file(&slug, request.files()),
     };
-    let found = database.query(file).await?;
+    let found = database.query_shared(file).await?;
     let Some(file) = found.first::<File>()? else { return Ok(not_found(kind)) };
     let SiteResponse::File(media_type) = request.respond_with(&file.path) else {
         return Ok(Response { kind, ..with_slash(&context) });

@@ -46,7 +46,7 @@ pub(crate) async fn fetch(
     list: impl Fn(&Page) -> Statement,
 ) -> Result<Option<String>, Error> {
     loop {
-        let answer = database.query_json(list(page)).await?;
+        let answer = database.query_shared(list(page)).await?.into_json();
         if answer.is_some() || page.limit == 1 {
             return Ok(answer);
         }

@@ -5,6 +5,7 @@
 
 pub(crate) mod ai;
 pub(crate) mod background;
+pub(crate) mod batcher;
 pub(crate) mod cache;
 pub(crate) mod clock;
 pub(crate) mod crypto;

@@ -2,6 +2,7 @@
 //! boundary once per isolate and are reused.
 
 use std::{
+    borrow::Borrow,
     cell::RefCell,
     collections::{HashMap, hash_map::Entry},
 };
@@ -84,14 +85,14 @@ pub(super) fn open(env: &Env) -> Result<D1, Error> {
     Ok(database)
 }
 
-pub(super) async fn query(database: &D1, statement: Statement) -> Result<Rows, Error> {
-    let running = prepare(database, &statement).and_then(|prepared| prepared.run());
+pub(super) async fn query(database: &D1, statement: &Statement) -> Result<Rows, Error> {
+    let running = prepare(database, statement).and_then(|prepared| prepared.run());
     let answer = JsFuture::from(running.map_err(|e| failed(&e))?).await;
     answer.map(|answer| rows(&answer.unchecked_into())).map_err(|e| failed(&e))
 }
 
-pub(super) async fn batch(database: &D1, statements: Vec<Statement>) -> Result<Vec<Rows>, Error> {
-    let prepared: Result<Array, JsValue> = statements.iter().map(|s| prepare(database, s)).collect();
+pub(super) async fn batch(database: &D1, statements: &[impl Borrow<Statement>]) -> Result<Vec<Rows>, Error> {
+    let prepared: Result<Array, JsValue> = statements.iter().map(|s| prepare(database, s.borrow())).collect();
     let running = prepared.and_then(|prepared| database.batch(&prepared)).map_err(|e| failed(&e))?;
     let answers = JsFuture::from(running).await.map_err(|e| failed(&e))?;
     Ok(answers.unchecked_into::<Array>().iter().map(|answer| rows(&answer.unchecked_into())).collect())

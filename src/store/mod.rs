@@ -14,6 +14,7 @@ pub(crate) mod sealing;
 mod settings;
 pub(crate) use settings::SETTINGS;
 pub(crate) mod shape;
+mod shared;
 mod statement;
 mod turns;
 mod turso;
@@ -55,7 +56,17 @@ impl Database {
     pub(crate) async fn query(&self, statement: Statement) -> Result<Rows, Error> {
         let _waiting = Waiting::begin();
         match self {
-            Self::D1(database) => d1::query(database, statement).await,
+            Self::D1(database) => d1::query(database, &statement).await,
+            Self::Turso(server) => turso::query(server, statement).await,
+        }
+    }
+
+    /// Like [`Self::query`], for a statement that only reads: at D1 it shares its round trip with those of other
+    /// requests, if there are several at a time.
+    pub(crate) async fn query_shared(&self, statement: Statement) -> Result<Rows, Error> {
+        let _waiting = Waiting::begin();
+        match self {
+            Self::D1(database) => shared::query(database, statement).await,
             Self::Turso(server) => turso::query(server, statement).await,
         }
     }
@@ -79,7 +90,7 @@ impl Database {
     pub(crate) async fn batch_all(&self, statements: Vec<Statement>) -> Result<Vec<Rows>, Error> {
         let _waiting = Waiting::begin();
         match self {
-            Self::D1(database) => d1::batch(database, statements).await,
+            Self::D1(database) => d1::batch(database, &statements).await,
             Self::Turso(server) => turso::batch(server, statements).await,
         }
     }

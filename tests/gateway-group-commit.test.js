@@ -22,7 +22,7 @@ const messages = [{ role: "user", content: "Hi" }];
 const HELLO = { content: "Hello.", usage: { prompt_tokens: 20, completion_tokens: 30, total_tokens: 50 } };
 const PRICE = 320;
 
-const database = async (fault) => (await (await fetch(`${url}/database${fault ? `?fault=${fault}` : ""}`)).json()).sizes;
+const database = async (fault) => (await (await fetch(`${url}/database${fault ? `?fault=${fault}` : ""}`)).json()).calls;
 const call = (body, headers) => api("POST", "/v1/chat/completions", { model: "gpt/m", messages, ...body }, headers);
 const sum = (numbers) => numbers.reduce((all, number) => all + number, 0);
 

@@ -1,66 +1,72 @@
-// The built Worker with a database that is slow, or fails when it writes several calls of the gateway together. In place
-// of build/index.js it also answers /database: it returns the numbers of calls that were written so since the last time
-// (`sizes`), and how many queries wait. With `held=1` all wait, until `held=0`. The next batch of several calls has
-// the `fault` in its query:
+// The built Worker with a database that is slow, or fails when it does something for several requests together. In place of
+// build/index.js it also answers /database: it tells of the time since the last time how many statements each round
+// trip had (`trips`) and how many calls of the gateway were recorded together (`calls`), and how many trips wait now.
+// Its parameters:
 //
-// - `unheard`  it is written, and the answer is lost
-// - `late`     it is written, but only once everybody has lost patience
-// - `gone`     it is never written, and nobody hears of it
+// - `held=<text>`    each trip with this text in a statement waits, until it is empty
+// - `poison=<value>` a trip with a statement that binds this value is refused
+// - `of=reads`       the fault is for reads, and not for records of calls
+// - `fault=<name>`   what happens to the next trip for several of those:
+//   - `unheard`      it is made, and the answer is lost
+//   - `late`         it is made, but only once everybody has lost patience
+//   - `gone`         it is never made, and nobody hears of it
 
 import hatch from "./index.js";
 
 const LATE_MS = 4_000;
 let fault = null;
-let sizes = [];
-let isHeld = false;
+let of = "calls";
+let held = "";
+let poison;
 let waiting = 0;
+let told = { calls: [], trips: [] };
 
 const raw = Symbol("the statement itself");
 
 const FAULTS = {
-  async unheard(write) {
-    await write();
+  async unheard(make) {
+    await make();
     throw new Error("D1_ERROR: Network connection lost.");
   },
-  async late(write) {
-    await new Promise((resolve) => setTimeout(resolve, LATE_MS));
-    return write();
+  async late(make) {
+    await scheduler.wait(LATE_MS);
+    return make();
   },
   gone: () => new Promise(() => {}),
 };
 
-/** How many calls a batch writes together, if it does. */
-function sizeOf(statements) {
-  const writes = statements.find(({ sql }) => /INSERT INTO model_calls .* FROM json_each/s.test(sql));
-  return writes && JSON.parse(writes.values[0]).length;
-}
+/** Of how many requests the trip has something of this kind. */
+const TOGETHER = {
+  calls(statements) {
+    const records = statements.find(({ sql }) => /INSERT INTO model_calls .* FROM json_each/s.test(sql));
+    return records ? JSON.parse(records.values[0]).length : 0;
+  },
+  reads: (statements) => (statements.every(({ sql }) => /^\s*(SELECT|WITH)\b/.test(sql)) ? statements.length : 0),
+};
 
-/** Waits while the database is held. */
-async function freed(query) {
+async function trip(statements, make) {
+  const calls = TOGETHER.calls(statements);
+  if (calls > 0) told.calls.push(calls);
+  told.trips.push(statements.length);
+  const struck = TOGETHER[of](statements) > 1 ? FAULTS[fault] : undefined;
+  if (struck) fault = null;
   waiting += 1;
   // A promise of one request cannot be resolved by another.
-  while (isHeld) await scheduler.wait(5);
+  while (held && statements.some(({ sql }) => sql.includes(held))) await scheduler.wait(5);
   waiting -= 1;
-  return query();
+  if (poison && statements.some(({ values }) => values.includes(poison))) throw new Error("D1_ERROR: malformed JSON");
+  return struck ? struck(make) : make();
 }
 
 function unsteady(database) {
   const statement = (sql, prepared, values = []) => ({
     [raw]: prepared, sql, values,
     bind: (...values) => statement(sql, prepared.bind(...values), values),
-    run: () => freed(() => prepared.run()),
+    run() { return trip([this], () => prepared.run()); },
   });
   const methods = {
     prepare: (sql) => statement(sql, database.prepare(sql)),
-    batch(statements) {
-      const write = () => freed(() => database.batch(statements.map((each) => each[raw])));
-      const size = sizeOf(statements);
-      if (size === undefined) return write();
-      sizes.push(size);
-      const struck = FAULTS[fault];
-      fault = null;
-      return struck ? struck(write) : write();
-    },
+    batch: (statements) => trip(statements, () => database.batch(statements.map((each) => each[raw]))),
   };
   // The Worker knows a database by its constructor.
   return new Proxy(database, { get: (_, name) => Reflect.get(Object.hasOwn(methods, name) ? methods : database, name) });
@@ -68,11 +74,13 @@ function unsteady(database) {
 
 export default {
   fetch(request, env, context) {
-    const { pathname, searchParams } = new URL(request.url);
+    const { pathname, searchParams: wanted } = new URL(request.url);
     if (pathname !== "/database") return hatch.fetch(request, { ...env, DB: unsteady(env.DB) }, context);
-    const told = { sizes, waiting };
-    [fault, sizes] = [searchParams.get("fault"), []];
-    if (searchParams.has("held")) isHeld = searchParams.get("held") === "1";
-    return Response.json(told);
+    const answer = { ...told, waiting };
+    told = { calls: [], trips: [] };
+    [fault, of] = [wanted.get("fault"), wanted.get("of") ?? "calls"];
+    held = wanted.get("held") ?? held;
+    poison = wanted.get("poison") ?? poison;
+    return Response.json(answer);
   },
 };

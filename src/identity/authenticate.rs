@@ -174,9 +174,9 @@ async fn by_token(
     };
     let database = Database::open(env)?;
     let (grant, owner_rows) = match about_owner {
-        None => (database.query(lookup).await?, None),
+        None => (database.query_shared(lookup).await?, None),
         Some(about_owner) => {
-            let [grant, rows] = database.batch([lookup, about_owner(&token.hash())]).await?;
+            let [grant, rows] = database.batch_shared([lookup, about_owner(&token.hash())]).await?;
             (grant, Some(rows))
         }
     };

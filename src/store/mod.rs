@@ -64,11 +64,23 @@ impl Database {
     /// Like [`Self::query`], for a statement that only reads: at D1 it shares its round trip with those of other
     /// requests, if there are several at a time.
     pub(crate) async fn query_shared(&self, statement: Statement) -> Result<Rows, Error> {
-        let _waiting = Waiting::begin();
         match self {
-            Self::D1(database) => shared::query(database, statement).await,
-            Self::Turso(server) => turso::query(server, statement).await,
+            Self::D1(_) => self.batch_shared([statement]).await.map(|[rows]| rows),
+            Self::Turso(_) => self.query(statement).await,
         }
+    }
+
+    /// [`Self::query_shared`] for several statements.
+    pub(crate) async fn batch_shared<const N: usize>(
+        &self,
+        statements: [Statement; N],
+    ) -> Result<[Rows; N], Error> {
+        let _waiting = Waiting::begin();
+        let rows = match self {
+            Self::D1(database) => shared::batch(database, statements.into()).await?,
+            Self::Turso(server) => turso::batch(server, statements.into()).await?,
+        };
+        of_each(rows)
     }
 
     /// The first row of one statement as its unparsed JSON.
@@ -82,8 +94,7 @@ impl Database {
     /// # Errors
     /// As [`Self::query`], and [`Error::GuardFailed`] when a [`guard`] among them finds no row.
     pub(crate) async fn batch<const N: usize>(&self, statements: [Statement; N]) -> Result<[Rows; N], Error> {
-        let rows = self.batch_all(statements.into()).await?;
-        rows.try_into().map_err(|_| Error::Internal("the database left out a statement's rows".to_owned()))
+        of_each(self.batch_all(statements.into()).await?)
     }
 
     /// [`Self::batch`] for any number of statements.
@@ -94,6 +105,10 @@ impl Database {
             Self::Turso(server) => turso::batch(server, statements).await,
         }
     }
+}
+
+fn of_each<const N: usize>(rows: Vec<Rows>) -> Result<[Rows; N], Error> {
+    rows.try_into().map_err(|_| Error::Internal("the database left out a statement's rows".to_owned()))
 }
 
 /// How many queries may wait for the database at once. It runs them one after the other, so a new

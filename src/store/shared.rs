@@ -11,29 +11,47 @@ use super::{
 };
 use crate::{error::Error, platform::batcher::Batcher};
 
-/// An answer is one string of D1's, however many statements it is for.
+/// An answer is one string of D1's, however many requests it is for.
 const MOST: usize = 16;
 const PATIENCE_MS: u64 = 1_000;
 
+type Reads = Batcher<Vec<Statement>, Result<Vec<Rows>, Error>>;
+
 thread_local! {
-    static READS: Batcher<Statement, Result<Rows, Error>> = const { Batcher::new(MOST, PATIENCE_MS) };
+    static READS: Reads = const { Reads::new(MOST, PATIENCE_MS) };
 }
 
-/// Runs a statement that only reads, in one transaction with those of other requests.
+/// Runs statements that only read, in one transaction with those of other requests. Returns the rows of each.
 ///
 /// # Errors
-/// As [`d1::query`].
-pub(super) async fn query(database: &D1, statement: Statement) -> Result<Rows, Error> {
-    let statement = Rc::new(statement);
-    let ask = async |statements: &[Rc<Statement>]| match statements {
-        [one] => vec![Some(d1::query(database, one).await)],
-        several => {
-            let answers = d1::batch(database, several).await.unwrap_or_default();
-            answers.into_iter().map(|rows| Some(Ok(rows))).collect()
-        }
+/// As [`d1::batch`].
+pub(super) async fn batch(database: &D1, statements: Vec<Statement>) -> Result<Vec<Rows>, Error> {
+    let statements = Rc::new(statements);
+    let ask = async |requests: &[Rc<Vec<Statement>>]| match requests {
+        [one] => vec![Some(alone(database, one).await)],
+        several => together(database, several).await,
     };
-    match Batcher::run(&READS, statement.clone(), ask).await {
+    match Batcher::run(&READS, statements.clone(), ask).await {
         Some(rows) => rows,
-        None => d1::query(database, &statement).await,
+        None => alone(database, &statements).await,
     }
+}
+
+async fn alone(database: &D1, statements: &[Statement]) -> Result<Vec<Rows>, Error> {
+    match statements {
+        [statement] => Ok(vec![d1::query(database, statement).await?]),
+        statements => d1::batch(database, statements).await,
+    }
+}
+
+/// Nothing for each request if they could not be asked for together.
+async fn together(database: &D1, requests: &[Rc<Vec<Statement>>]) -> Vec<Option<Result<Vec<Rows>, Error>>> {
+    let statements: Vec<&Statement> = requests.iter().flat_map(|statements| statements.iter()).collect();
+    let Ok(rows) = d1::batch(database, &statements).await else { return Vec::new() };
+    let mut rows = rows.into_iter();
+    let part = |statements: &Rc<Vec<Statement>>| {
+        let part: Vec<Rows> = rows.by_ref().take(statements.len()).collect();
+        (part.len() == statements.len()).then_some(Ok(part))
+    };
+    requests.iter().map(part).collect()
 }

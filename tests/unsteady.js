@@ -5,7 +5,7 @@
 //
 // - `held=<text>`    each trip with this text in a statement waits, until it is empty
 // - `poison=<value>` a trip with a statement that binds this value is refused
-// - `of=reads`       the fault is for reads, and not for records of calls
+// - `of=<kind>`      the fault is for `reads` or `writes` of several requests, and not for records of `calls`
 // - `fault=<name>`   what happens to the next trip for several of those:
 //   - `unheard`      it is made, and the answer is lost
 //   - `late`         it is made, but only once everybody has lost patience
@@ -41,7 +41,8 @@ const TOGETHER = {
     const records = statements.find(({ sql }) => /INSERT INTO model_calls .* FROM json_each/s.test(sql));
     return records ? JSON.parse(records.values[0]).length : 0;
   },
-  reads: (statements) => (statements.every(({ sql }) => /^\s*(SELECT|WITH)\b/.test(sql)) ? statements.length : 0),
+  reads: (statements) => (statements.every(({ sql }) => sql.startsWith("SELECT")) ? statements.length : 0),
+  writes: (statements) => (statements.some(({ sql }) => sql.startsWith("SELECT")) ? 0 : statements.length),
 };
 
 async function trip(statements, make) {

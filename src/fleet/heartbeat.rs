@@ -106,7 +106,9 @@ async fn take(context: RequestContext, is_full: bool) -> Result<Response, Error>
     };
     let database = context.database()?;
     let fleet = Fleet::of(&context.settings)?;
-    let beaten = database.query(store::beats::beat(&beat, now, fleet.mirror_ms.unwrap_or_default())).await?;
+    // A beat that is taken twice is taken once: the second one is stale.
+    let beat = store::beats::beat(&beat, now, fleet.mirror_ms.unwrap_or_default());
+    let beaten = database.query_shared(beat).await?;
     let moved: Option<store::beats::OpenWindow> = beaten.first()?;
     let is_stale = moved.is_none();
     let open = match moved {

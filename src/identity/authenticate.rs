@@ -140,8 +140,10 @@ pub(crate) async fn authenticate(
 ) -> Result<Authenticated, Error> {
     match Token::parse(credential) {
         Ok(token) if token.kind() == TokenKind::Worker => {
-            let machine =
-                Database::open(env)?.query(store::machine(&token.hash())).await?.first::<store::Machine>()?;
+            let machine = Database::open(env)?
+                .query_shared(store::machine(&token.hash()))
+                .await?
+                .first::<store::Machine>()?;
             machine.map(|machine| Principal::Machine(machine.wallet).into()).ok_or(NOT_VALID)
         }
         Ok(token) => by_token(&token, about_owner, settings, env, background).await,

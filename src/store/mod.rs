@@ -61,8 +61,8 @@ impl Database {
         }
     }
 
-    /// Like [`Self::query`], for a statement that only reads: at D1 it shares its round trip with those of other
-    /// requests, if there are several at a time.
+    /// Like [`Self::query`], for a statement that may run twice, because it reads or is idempotent: at D1 it shares
+    /// its round trip with those of other requests, if there are several at a time.
     pub(crate) async fn query_shared(&self, statement: Statement) -> Result<Rows, Error> {
         match self {
             Self::D1(_) => self.batch_shared([statement]).await.map(|[rows]| rows),

@@ -1,7 +1,8 @@
-//! Requests that read from D1 at about the same time share a round trip.
+//! Requests that ask D1 at about the same time share a round trip.
 //!
 //! A round trip costs far more than what a statement does in it. If one of several cannot be answered, or nothing is
-//! heard of their batch, each asks by itself: so only what may run twice is shared.
+//! heard of their batch, each asks by itself: so only what may run twice is shared. Reads and writes go apart: D1 repeats
+//! a batch of reads by itself, and reads need not wait for writes.
 
 use std::rc::Rc;
 
@@ -15,23 +16,25 @@ use crate::{error::Error, platform::batcher::Batcher};
 const MOST: usize = 16;
 const PATIENCE_MS: u64 = 1_000;
 
-type Reads = Batcher<Vec<Statement>, Result<Vec<Rows>, Error>>;
+type Trips = Batcher<Vec<Statement>, Result<Vec<Rows>, Error>>;
 
 thread_local! {
-    static READS: Reads = const { Reads::new(MOST, PATIENCE_MS) };
+    static READS: Trips = const { Trips::new(MOST, PATIENCE_MS) };
+    static WRITES: Trips = const { Trips::new(MOST, PATIENCE_MS) };
 }
 
-/// Runs statements that only read, in one transaction with those of other requests. Returns the rows of each.
+/// Runs statements that may run twice, in one transaction with those of other requests. Returns the rows of each.
 ///
 /// # Errors
 /// As [`d1::batch`].
 pub(super) async fn batch(database: &D1, statements: Vec<Statement>) -> Result<Vec<Rows>, Error> {
+    let trips = if statements.iter().all(Statement::is_read) { &READS } else { &WRITES };
     let statements = Rc::new(statements);
     let ask = async |requests: &[Rc<Vec<Statement>>]| match requests {
         [one] => vec![Some(alone(database, one).await)],
         several => together(database, several).await,
     };
-    match Batcher::run(&READS, statements.clone(), ask).await {
+    match Batcher::run(trips, statements.clone(), ask).await {
         Some(rows) => rows,
         None => alone(database, &statements).await,
     }

@@ -1,4 +1,4 @@
-// Requests that read from D1 at the same time share a round trip (src/store/shared.rs). Each gets what is its own, and
+// Requests that ask D1 at the same time share a round trip (src/store/shared.rs). Each gets what is its own, and
 // what happens to one of them happens to no other.
 
 import assert from "node:assert/strict";
@@ -12,7 +12,7 @@ import { as, people, production } from "./people.js";
 const skip = process.env.DATABASE === "turso" && "Turso has no shared trips";
 const stack = await startStackAuth();
 after(() => stack.close());
-const worker = await startWorker(production(stack), [], { before: "tests/unsteady.js" });
+const worker = await startWorker({ ...production(stack), HEARTBEAT_AUTH: "open" }, [], { before: "tests/unsteady.js" });
 const { api, sql, url } = worker;
 const { ok, signIn } = people(worker, stack);
 
@@ -33,6 +33,10 @@ const isOwn = async (answer, n) => {
   assert.equal(answer.status, 200);
   assert.deepEqual((await answer.json()).map(({ name }) => name), [`project of ${n}`]);
 };
+
+/** A beat of a machine. Its wallet tells which. */
+const wallet = (n) => `0x${n.toString(16).padStart(40, "0")}`;
+const beat = (n, timestamp) => api("POST", "/heartbeat", { walletAddress: wallet(n), timestamp, containers: [{ containerName: `app-${n}`, status: "running" }] });
 
 /** A list whose client can hang up. */
 function leaving({ token }) {
@@ -105,3 +109,27 @@ test("clients that hang up leave the others their answers", { skip }, async () =
     for (const [n, answer] of answers.entries()) await isOwn(answer, n);
   }
 });
+
+for (const fault of [undefined, "unheard", "late"]) {
+  test(`beats of many machines go together, and each is taken once${fault ? `, also if the answer is ${fault}` : ""}`, { skip }, async () => {
+    const machines = Array.from({ length: PEOPLE }, (_, n) => n + 1);
+    const timestamp = new Date().toISOString();
+    await sql("DELETE FROM worker_windows");
+    await database({ held: "worker_windows" });
+    const first = beat(0, timestamp);
+    await until(async () => (await database()).waiting === 1, "the first beat");
+    await database({ ...(fault && { fault }), of: "writes" });
+    const answers = machines.map((n) => beat(n, timestamp));
+    const trips = [];
+    await until(async () => {
+      trips.push(...(await database({ ...(fault && { fault }), of: "writes" })).trips);
+      return trips.reduce((sum, size) => sum + size, 0) >= machines.length;
+    }, "all beats");
+    await database({ held: "", ...(fault && { fault }), of: "writes" });
+    for (const { status } of await Promise.all([first, ...answers])) assert.equal(status, 200);
+    assert.ok(Math.max(...trips) >= 3, JSON.stringify(trips));
+    const windows = await sql("SELECT wallet, start_at AS start, end_at AS end, json_extract(containers, '$[0].containerName') AS app FROM worker_windows ORDER BY wallet");
+    const at = Date.parse(timestamp);
+    assert.deepEqual(windows.map((row) => ({ ...row })), [0, ...machines].map((n) => ({ wallet: wallet(n), start: at, end: at, app: `app-${n}` })));
+  });
+}

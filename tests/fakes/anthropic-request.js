@@ -57,8 +57,10 @@ const ROLE_BLOCKS = {
 };
 const SERVER_BLOCK = /^(server_tool_use|[a-z_]+_tool_result)$/;
 const WEB_SEARCH = 'web_search_20250305';
-// Under this beta `output_config.format` had a name of its own.
-const FORMAT_BETA = 'structured-outputs-2025-11-13';
+// Fields of betas: under the first `output_config.format` had a name of its own.
+const BETA_FIELDS = { 'structured-outputs-2025-11-13': 'output_format', 'context-management-2025-06-27': 'context_management', 'message-threads-2026-08-12': 'thread' };
+// Under this beta a turn has an effort of its own.
+const TURN_BETA = 'per-turn-control-2026-07-01';
 const UNSUPPORTED_SCHEMA_KEYS = ['minimum', 'maximum', 'multipleOf', 'minLength', 'maxLength', 'maxItems'];
 
 class Refused extends Error {
@@ -100,7 +102,8 @@ function checkCaller({ headers, tooLarge }, key) {
   if (!headers['anthropic-version']) refuse('anthropic-version: header is required');
   if (!VERSIONS.includes(headers['anthropic-version'])) refuse(`anthropic-version: "${headers['anthropic-version']}" is not a valid version`);
   for (const beta of (headers['anthropic-beta'] ?? '').split(',').filter(Boolean)) {
-    if (!/^[a-z0-9-]+-\d{4}-\d{2}-\d{2}$/.test(beta.trim())) refuse(`Unexpected value(s) \`${beta}\` for the \`anthropic-beta\` header`);
+    // Most end in a date with dashes, Claude Code's own one in a date without.
+    if (!/^[a-z0-9-]+-\d{4}-?\d{2}-?\d{2}$/.test(beta.trim())) refuse(`Unexpected value(s) \`${beta}\` for the \`anthropic-beta\` header`);
   }
 }
 
@@ -117,7 +120,7 @@ function checkRoute({ method, path, query }) {
 function checkBody({ headers, body, raw }, counting) {
   if (!/^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '')) refuse('Content-Type must be application/json');
   if (!isObject(body)) refuse('The request body is not valid JSON');
-  const beta = (headers['anthropic-beta'] ?? '').includes(FORMAT_BETA) ? ['output_format'] : [];
+  const beta = Object.entries(BETA_FIELDS).filter(([name]) => (headers['anthropic-beta'] ?? '').includes(name)).map(([, field]) => field);
   for (const name of Object.keys(body)) {
     if (![...(counting ? COUNT_FIELDS : FIELDS), ...beta].includes(name)) refuse(`${name}: Extra inputs are not permitted`);
   }
@@ -129,7 +132,7 @@ function checkBody({ headers, body, raw }, counting) {
   const able = MODELS[body.model];
   checkScalars(body, able);
   checkSystem(body.system);
-  checkMessages(body.messages, able);
+  checkMessages(body.messages, able, (headers['anthropic-beta'] ?? '').includes(TURN_BETA));
   checkOpening(body);
   checkTools(body, able);
   checkSettings(body, able);
@@ -166,13 +169,13 @@ function checkSystem(system) {
   system.forEach((block, i) => checkBlock(`system.${i}`, block, ['text']));
 }
 
-function checkMessages(messages, able) {
+function checkMessages(messages, able, byTurn) {
   if (!Array.isArray(messages)) refuse('messages: Input should be a valid list');
   if (messages.length === 0) refuse('messages: at least one message is required');
   if (messages.length > MAX_MESSAGES) refuse(`messages: at most ${MAX_MESSAGES} messages are allowed`);
   messages.forEach((message, i) => {
     const at = `messages.${i}`;
-    checkFields(at, message, 'role content');
+    checkFields(at, message, byTurn ? 'role content output_config?' : 'role content');
     const kinds = pick(ROLE_BLOCKS, message.role) ?? refuse(`${at}.role: Input should be 'user', 'assistant' or 'system'`);
     if (message.role === 'system' && !able.midSystem) refuse(`${at}.role: 'system' is not supported on this model`);
     if (message.content.length === 0) refuse(`${at}: all messages must have non-empty content except for the optional final assistant message`);

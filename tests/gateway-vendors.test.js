@@ -301,6 +301,21 @@ test("a wrong key has the code of each vendor, and ours on our own paths", async
   assert.equal((await (await api("GET", "/api/projects", undefined, wrong)).json()).code, "unauthorized");
 });
 
+test("a client is told not to repeat what stays refused: Claude Code asks again after a 401, for minutes", async () => {
+  const retried = async (answer) => {
+    const response = await answer;
+    await response.text();
+    return [response.status, response.headers.get("x-should-retry")];
+  };
+  const path = "/v1/messages";
+  const body = { model: "openai/gpt-6-luna", max_tokens: 100, messages: HI };
+  for (const headers of [as("hk_live_wrong"), { "x-api-key": "wrong" }]) assert.deepEqual(await retried(api("POST", path, body, { ...headers, ...VERSION })), [401, "false"]);
+  assert.deepEqual(await retried(message({ model: "nobody" })), [404, "false"]);
+  assert.deepEqual(await retried(chat({ messages: [] })), [400, "false"]);
+  gpt.setFault({ status: 429, headers: { "retry-after": "30" } });
+  assert.deepEqual(await retried(message({})), [429, null]);
+});
+
 test("audio passes in a stream, whether it is held back or not", async () => {
   const chunk = (delta, finish = null) => `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
   const raw = [chunk({ role: "assistant", audio: { id: "audio_1", transcript: "It is" } }), chunk({ audio: { data: "UklGRg==" } }), chunk({ audio: { expires_at: 1795827600 } }), chunk({}, "stop"), "data: [DONE]\n\n"];

@@ -316,6 +316,25 @@ test("a client is told not to repeat what stays refused: Claude Code asks again 
   assert.deepEqual(await retried(message({})), [429, null]);
 });
 
+test("Anthropic's tool runner goes on without a thread, which its account alone could hold", async () => {
+  const run = async (model, headers = {}) => {
+    const client = new Anthropic({ apiKey: key, baseURL: worker.url, maxRetries: 0, defaultHeaders: headers });
+    const tool = { type: "custom", name: "f", input_schema: SCHEMA, run: () => "sunny", parse: (input) => input };
+    const last = await client.beta.messages.toolRunner({ model, max_tokens: 100, messages: HI, tools: [tool] });
+    return last.content[0].text;
+  };
+  claude.setAnswer(({ messages }) => (messages.length > 1 ? "Done." : [{ type: "tool_use", id: "toolu_1", name: "f", input: { a: "b" } }]));
+  gpt.setAnswer(({ input }) => (input.length > 1 ? "Done." : { content: null, toolCalls: [{ id: "call_1", name: "f", args: '{"a":"b"}' }] }));
+  for (const model of ["gpt-6.1-terra", "claude-sonnet-5-5"]) assert.equal(await run(model), "Done.", model);
+  assert.ok(claude.requests.every(({ body }) => body.thread === undefined));
+  const thread = { thread: { type: "create" } };
+  const refused = await (await message({ model: "auto", ...thread })).json();
+  assert.equal(refused.error.details.error_code, "thread_unsupported_request");
+  const own = { "x-provider-key": claude.key, "anthropic-beta": "message-threads-2026-08-12" };
+  await good(await message({ model: "claude-sonnet-5-5", ...thread }, own));
+  assert.deepEqual(claude.requests.at(-1).body.thread, thread.thread);
+});
+
 test("audio passes in a stream, whether it is held back or not", async () => {
   const chunk = (delta, finish = null) => `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
   const raw = [chunk({ role: "assistant", audio: { id: "audio_1", transcript: "It is" } }), chunk({ audio: { data: "UklGRg==" } }), chunk({ audio: { expires_at: 1795827600 } }), chunk({}, "stop"), "data: [DONE]\n\n"];

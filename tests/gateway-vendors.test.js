@@ -335,6 +335,17 @@ test("Anthropic's tool runner goes on without a thread, which its account alone 
   assert.deepEqual(claude.requests.at(-1).body.thread, thread.thread);
 });
 
+test("`auto` chooses for Anthropic's client a model that takes its body as it is", async () => {
+  claude.setAnswer("Done.");
+  gpt.setAnswer("Done.");
+  for (const more of [{ temperature: 1 }, { top_k: 5 }, { thinking: { type: "enabled", budget_tokens: 1024 }, max_tokens: 2000 }, { thinking: { type: "between_tools" } }, { thinking: { type: "adaptive" } }, { output_config: { effort: "low" } }]) {
+    await good(await message({ model: "auto", ...more }));
+  }
+  const begun = [...HI, { role: "assistant", content: "The" }];
+  await good(await message({ model: "auto", messages: begun }));
+  await good(await chat({ model: "auto", messages: begun }));
+});
+
 test("audio passes in a stream, whether it is held back or not", async () => {
   const chunk = (delta, finish = null) => `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
   const raw = [chunk({ role: "assistant", audio: { id: "audio_1", transcript: "It is" } }), chunk({ audio: { data: "UklGRg==" } }), chunk({ audio: { expires_at: 1795827600 } }), chunk({}, "stop"), "data: [DONE]\n\n"];

@@ -69,6 +69,18 @@ impl Request {
         modalities.is_some_and(|(_, json)| json.raw().items().any(is_audio))
     }
 
+    /// Whether the model is to go on with a message of the assistant's. A turn that Anthropic's API has paused
+    /// is not one: it is continued by sending it back.
+    #[must_use]
+    pub fn has_prefill(&self) -> bool {
+        self.messages.last().is_some_and(|last| {
+            let is_paused = last.parts.last().is_some_and(|part| {
+                matches!(part.content, Content::Foreign { dialect: Dialect::Messages, .. })
+            });
+            last.role == Role::Assistant && !is_paused
+        })
+    }
+
     /// The settings of this request that OpenAI's thinking models do not accept. Those that say what is the
     /// default anyway are not among them.
     pub fn refused_by_thinking(&self) -> Vec<&'static str> {

@@ -490,11 +490,8 @@ impl Conversation {
             self.begin_with_user(out);
         }
         let last = out.request.messages.len().saturating_sub(1);
-        // A turn that the API has paused is continued by sending it back.
-        let last_part = out.request.messages.last().and_then(|message| message.parts.last());
-        let is_paused = last_part
-            .is_some_and(|part| matches!(part.content, Content::Foreign { dialect: Dialect::Messages, .. }));
-        let is_continued = self.turns.last().is_some_and(|turn| turn.role == "assistant") && !is_paused;
+        let is_continued =
+            self.turns.last().is_some_and(|turn| turn.role == "assistant") && out.request.has_prefill();
         if is_continued && !out.target.can.prefill {
             let param = format!("messages[{last}]");
             return Err(Error::unsupported(param, "this model does not continue a message of the assistant"));

@@ -346,6 +346,13 @@ test("`auto` chooses for Anthropic's client a model that takes its body as it is
   await good(await chat({ model: "auto", messages: begun }));
 });
 
+test("Claude Sonnet 5.5 thinks between tools at most for a client that wants no reasoning, because it refuses to think not at all", async () => {
+  await good(await chat({ model: "claude-sonnet-5-5", reasoning_effort: "none" }));
+  assert.deepEqual(claude.requests.at(-1).body.thinking, { type: "between_tools" });
+  await good(await chat({ model: "claude-haiku-5-5", reasoning_effort: "none" }));
+  assert.deepEqual(claude.requests.at(-1).body.thinking, { type: "disabled" });
+});
+
 test("audio passes in a stream, whether it is held back or not", async () => {
   const chunk = (delta, finish = null) => `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
   const raw = [chunk({ role: "assistant", audio: { id: "audio_1", transcript: "It is" } }), chunk({ audio: { data: "UklGRg==" } }), chunk({ audio: { expires_at: 1795827600 } }), chunk({}, "stop"), "data: [DONE]\n\n"];

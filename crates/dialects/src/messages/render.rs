@@ -254,6 +254,8 @@ fn thinking_mode(
             out.warn("reasoning: thinking cannot be turned off for this model");
             None
         }
+        // Claude Sonnet 5.5 refuses to think not at all: this is the least that it does.
+        ThinkingMode::Disabled if can.between_tools => Some(ThinkingMode::BetweenTools),
         // Other models have nothing in between: some always think, and the rest do so only on request.
         ThinkingMode::BetweenTools if !can.between_tools => {
             (!can.thinking_off).then_some(ThinkingMode::Adaptive)

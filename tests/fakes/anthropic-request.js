@@ -61,6 +61,8 @@ const WEB_SEARCH = 'web_search_20250305';
 const BETA_FIELDS = { 'structured-outputs-2025-11-13': 'output_format', 'context-management-2025-06-27': 'context_management', 'message-threads-2026-08-12': 'thread' };
 // Under this beta a turn has an effort of its own.
 const TURN_BETA = 'per-turn-control-2026-07-01';
+// Under this one a request says what becomes of thoughts that are bound to another conversation.
+const BINDING_BETA = 'thinking-binding-controls-2026-08-01';
 const UNSUPPORTED_SCHEMA_KEYS = ['minimum', 'maximum', 'multipleOf', 'minLength', 'maxLength', 'maxItems'];
 
 class Refused extends Error {
@@ -135,7 +137,7 @@ function checkBody({ headers, body, raw }, counting) {
   checkMessages(body.messages, able, (headers['anthropic-beta'] ?? '').includes(TURN_BETA));
   checkOpening(body);
   checkTools(body, able);
-  checkSettings(body, able);
+  checkSettings(body, able, (headers['anthropic-beta'] ?? '').includes(BINDING_BETA));
   checkCacheMarks(body);
   // A picture costs by its size in pixels, and not by the length of its base64.
   const pictures = [...raw.toString('latin1').matchAll(/"data":"([A-Za-z0-9+/=]{1000,})"/g)].reduce((sum, [, data]) => sum + data.length, 0);
@@ -298,7 +300,7 @@ function checkWebSearch(at, tool) {
   if (tool.allowed_domains && tool.blocked_domains) refuse(`${at}: only one of allowed_domains and blocked_domains may be given`);
 }
 
-function checkSettings(body, able) {
+function checkSettings(body, able, binds) {
   for (const name of ['temperature', 'top_p', 'top_k']) {
     const value = body[name];
     if (value === undefined) continue;
@@ -309,7 +311,7 @@ function checkSettings(body, able) {
   }
   if (able.sampling === 'any') checkSampling(body);
   const { thinking, output_config: output = {}, output_format: format = output.format } = body;
-  if (thinking !== undefined) checkThinking(thinking, body, able);
+  if (thinking !== undefined) checkThinking(thinking, body, able, binds);
   checkFields('output_config', output, 'effort? format?');
   if (output.effort && !['low', 'medium', 'high', 'xhigh', 'max'].includes(output.effort)) refuse("output_config.effort: Input should be 'low', 'medium', 'high', 'xhigh' or 'max'");
   if (output.effort && !able.effort) refuse('This model does not support the effort parameter.');
@@ -330,10 +332,10 @@ function checkSampling({ temperature, top_p: topP, top_k: topK, thinking }) {
   if (topK !== undefined) refuse('`top_k` must be unset when thinking is enabled.');
 }
 
-function checkThinking(thinking, { max_tokens: max }, able) {
+function checkThinking(thinking, { max_tokens: max }, able, binds) {
   const spec = pick(THINKING, thinking?.type);
   if (!spec) refuse(`thinking: Input tag '${thinking?.type}' does not match any of the expected tags: 'adaptive', 'enabled', 'disabled', 'between_tools'`);
-  checkFields(`thinking.${thinking.type}`, thinking, spec);
+  checkFields(`thinking.${thinking.type}`, thinking, binds ? `${spec} block_binding?` : spec);
   if (!able.thinking.includes(thinking.type)) refuse(`"thinking.type.${thinking.type}" is not supported for this model.`);
   if (!['summarized', 'omitted', undefined, null].includes(thinking.display)) refuse("thinking.display: Input should be 'summarized' or 'omitted'");
   if (thinking.type !== 'enabled') return;

@@ -314,6 +314,8 @@ test("a client is told not to repeat what stays refused: Claude Code asks again 
   assert.deepEqual(await retried(chat({ messages: [] })), [400, "false"]);
   gpt.setFault({ status: 429, headers: { "retry-after": "30" } });
   assert.deepEqual(await retried(message({})), [429, null]);
+  gpt.setFault({ status: 401 });
+  assert.deepEqual(await retried(message({})), [500, "false"]);
 });
 
 test("Anthropic's tool runner goes on without a thread, which its account alone could hold", async () => {

@@ -6,6 +6,7 @@ use hatch_dialects::{Class, Dialect as ModelDialect, Error as DialectError};
 use crate::{
     error::{Error, UpstreamKind},
     http::problem::Dialect,
+    models::is_for_the_operator,
     platform::response::Response,
 };
 
@@ -62,6 +63,7 @@ pub(super) fn body(error: &Error, dialect: ModelDialect, request_id: &str) -> Re
 fn is_final(error: &Error, status: u16) -> bool {
     match error {
         Error::TooManyRequests(exceeded) => exceeded.code == "budget_exceeded",
+        Error::Model(model) if is_for_the_operator(&model.error) => true,
         _ => (400..500).contains(&status) && !matches!(status, 408 | 409 | 425 | 429),
     }
 }

@@ -43,6 +43,7 @@ const BLOCKS = {
   tool_result: 'tool_use_id content? is_error? cache_control? toolset_name?',
   thinking: 'thinking signature',
   redacted_thinking: 'data',
+  tool_reference: 'tool_name cache_control?',
   container_upload: 'file_id cache_control?',
 };
 const SOURCES = { base64: 'type media_type data', text: 'type media_type data', url: 'type url', file: 'type file_id', content: 'type content' };
@@ -226,7 +227,7 @@ function checkBlock(at, block, kinds) {
   if (type === 'thinking' && block.signature !== sign(block.thinking)) refuse(`${at}: Invalid \`signature\` in \`thinking\` block`);
   if (type !== 'tool_result' || block.content === undefined || typeof block.content === 'string') return;
   if (!Array.isArray(block.content)) refuse(`${at}.tool_result.content: Input should be a valid string or list`);
-  block.content.forEach((inner, i) => checkBlock(`${at}.tool_result.content.${i}`, inner, ['text', 'image', 'document', 'search_result']));
+  block.content.forEach((inner, i) => checkBlock(`${at}.tool_result.content.${i}`, inner, ['text', 'image', 'document', 'search_result', 'tool_reference']));
 }
 
 function checkSource(at, kind, source) {

@@ -103,8 +103,7 @@ fn settings(
     out.leave_openai_sampling_out();
     out.left_out("verbosity", request.verbosity.is_some());
     out.left_out("metadata", request.metadata.is_some());
-    out.extra(o);
-    Ok(())
+    out.extra(o)
 }
 
 /// Writes the sampling settings. This API takes either a temperature or `top_p`, and hardly any of them

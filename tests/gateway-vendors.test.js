@@ -355,6 +355,21 @@ test("Claude Sonnet 5.5 thinks between tools at most for a client that wants no 
   assert.deepEqual(claude.requests.at(-1).body.thinking, { type: "disabled" });
 });
 
+test("what a search has found reaches other models as text, and no guardrail misses it", async () => {
+  gpt.setAnswer("Done.");
+  claude.setAnswer("Done.");
+  const found = (text) => [{ role: "user", content: [{ type: "search_result", source: "https://x.test/a", title: "A", content: [{ type: "text", text }] }, { type: "text", text: "Which?" }] }];
+  await good(await message({ messages: found("forty-two") }));
+  assert.equal(gpt.requests.at(-1).body.messages[0].content[0].text, "A\nhttps://x.test/a\n\nforty-two");
+  const secret = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
+  const headers = as(ada.token);
+  assert.equal((await api("PUT", "/v1/guardrails", { input: { secrets: { action: "redact" } } }, headers)).status, 200);
+  for (const model of ["openai/gpt-6-luna", "claude-sonnet-5-5"]) await good(await message({ model, messages: found(`the key is ${secret}`) }));
+  assert.equal((await api("PUT", "/v1/guardrails", {}, headers)).status, 200);
+  for (const { requests } of [gpt, claude]) assert.ok(!JSON.stringify(requests.at(-1).body).includes(secret));
+  assert.equal(claude.requests.at(-1).body.messages[0].content[0].type, "search_result");
+});
+
 test("audio passes in a stream, whether it is held back or not", async () => {
   const chunk = (delta, finish = null) => `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
   const raw = [chunk({ role: "assistant", audio: { id: "audio_1", transcript: "It is" } }), chunk({ audio: { data: "UklGRg==" } }), chunk({ audio: { expires_at: 1795827600 } }), chunk({}, "stop"), "data: [DONE]\n\n"];

@@ -220,7 +220,7 @@ test("documents of Polychat's client reach the model as its provider reads them"
   const markdown = { type: "markdown_document", markdown_document: { markdown: "# Clocks", name: "clocks.md" } };
   const chat = (part) => ask({ messages: [{ role: "user", content: [{ type: "text", text: "Read this" }, part] }] }, adas, "/chat/completions");
   assert.equal((await chat(markdown)).status, 200);
-  assert.deepEqual(chats().at(-1).body.messages[0].content, [{ type: "text", text: "Read this" }, { type: "text", text: "# Clocks" }]);
+  assert.deepEqual(chats().at(-1).body.messages[0].content, [{ type: "text", text: "Read this" }, { type: "text", text: "clocks.md\n\n# Clocks" }]);
   const refused = await chat({ type: "document_url", document_url: { url: "https://acme.example/a.pdf", name: "a.pdf" } });
   assert.equal(refused.status, 400);
   assert.match((await refused.json()).error.message, /document/);

@@ -302,6 +302,75 @@ test("a wrong key has the code of each vendor, and ours on our own paths", async
   assert.equal((await (await api("GET", "/api/projects", undefined, wrong)).json()).code, "unauthorized");
 });
 
+test("a client is told not to repeat what stays refused: Claude Code asks again after a 401, for minutes", async () => {
+  const retried = async (answer) => {
+    const response = await answer;
+    await response.text();
+    return [response.status, response.headers.get("x-should-retry")];
+  };
+  const path = "/v1/messages";
+  const body = { model: "openai/gpt-6-luna", max_tokens: 100, messages: HI };
+  for (const headers of [as("hk_live_wrong"), { "x-api-key": "wrong" }]) assert.deepEqual(await retried(api("POST", path, body, { ...headers, ...VERSION })), [401, "false"]);
+  assert.deepEqual(await retried(message({ model: "nobody" })), [404, "false"]);
+  assert.deepEqual(await retried(chat({ messages: [] })), [400, "false"]);
+  gpt.setFault({ status: 429, headers: { "retry-after": "30" } });
+  assert.deepEqual(await retried(message({})), [429, null]);
+  gpt.setFault({ status: 401 });
+  assert.deepEqual(await retried(message({})), [500, "false"]);
+});
+
+test("Anthropic's tool runner goes on without a thread, which its account alone could hold", async () => {
+  const run = async (model, headers = {}) => {
+    const client = new Anthropic({ apiKey: key, baseURL: worker.url, maxRetries: 0, defaultHeaders: headers });
+    const tool = { type: "custom", name: "f", input_schema: SCHEMA, run: () => "sunny", parse: (input) => input };
+    const last = await client.beta.messages.toolRunner({ model, max_tokens: 100, messages: HI, tools: [tool] });
+    return last.content[0].text;
+  };
+  claude.setAnswer(({ messages }) => (messages.length > 1 ? "Done." : [{ type: "tool_use", id: "toolu_1", name: "f", input: { a: "b" } }]));
+  gpt.setAnswer(({ input }) => (input.length > 1 ? "Done." : { content: null, toolCalls: [{ id: "call_1", name: "f", args: '{"a":"b"}' }] }));
+  for (const model of ["gpt-6.1-terra", "claude-sonnet-5-5"]) assert.equal(await run(model), "Done.", model);
+  assert.ok(claude.requests.every(({ body }) => body.thread === undefined));
+  const thread = { thread: { type: "create" } };
+  const refused = await (await message({ model: "auto", ...thread })).json();
+  assert.equal(refused.error.details.error_code, "thread_unsupported_request");
+  const own = { "x-provider-key": claude.key, "anthropic-beta": "message-threads-2026-08-12" };
+  await good(await message({ model: "claude-sonnet-5-5", ...thread }, own));
+  assert.deepEqual(claude.requests.at(-1).body.thread, thread.thread);
+});
+
+test("`auto` chooses for Anthropic's client a model that takes its body as it is", async () => {
+  claude.setAnswer("Done.");
+  gpt.setAnswer("Done.");
+  for (const more of [{ temperature: 1 }, { top_k: 5 }, { thinking: { type: "enabled", budget_tokens: 1024 }, max_tokens: 2000 }, { thinking: { type: "between_tools" } }, { thinking: { type: "adaptive" } }, { output_config: { effort: "low" } }]) {
+    await good(await message({ model: "auto", ...more }));
+  }
+  const begun = [...HI, { role: "assistant", content: "The" }];
+  await good(await message({ model: "auto", messages: begun }));
+  await good(await chat({ model: "auto", messages: begun }));
+});
+
+test("Claude Sonnet 5.5 thinks between tools at most for a client that wants no reasoning, because it refuses to think not at all", async () => {
+  await good(await chat({ model: "claude-sonnet-5-5", reasoning_effort: "none" }));
+  assert.deepEqual(claude.requests.at(-1).body.thinking, { type: "between_tools" });
+  await good(await chat({ model: "claude-haiku-5-5", reasoning_effort: "none" }));
+  assert.deepEqual(claude.requests.at(-1).body.thinking, { type: "disabled" });
+});
+
+test("what a search has found reaches other models as text, and no guardrail misses it", async () => {
+  gpt.setAnswer("Done.");
+  claude.setAnswer("Done.");
+  const found = (text) => [{ role: "user", content: [{ type: "search_result", source: "https://x.test/a", title: "A", content: [{ type: "text", text }] }, { type: "text", text: "Which?" }] }];
+  await good(await message({ messages: found("forty-two") }));
+  assert.equal(gpt.requests.at(-1).body.messages[0].content[0].text, "A\nhttps://x.test/a\n\nforty-two");
+  const secret = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
+  const headers = as(ada.token);
+  assert.equal((await api("PUT", "/v1/guardrails", { input: { secrets: { action: "redact" } } }, headers)).status, 200);
+  for (const model of ["openai/gpt-6-luna", "claude-sonnet-5-5"]) await good(await message({ model, messages: found(`the key is ${secret}`) }));
+  assert.equal((await api("PUT", "/v1/guardrails", {}, headers)).status, 200);
+  for (const { requests } of [gpt, claude]) assert.ok(!JSON.stringify(requests.at(-1).body).includes(secret));
+  assert.equal(claude.requests.at(-1).body.messages[0].content[0].type, "search_result");
+});
+
 test("audio passes in a stream, whether it is held back or not", async () => {
   const chunk = (delta, finish = null) => `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
   const raw = [chunk({ role: "assistant", audio: { id: "audio_1", transcript: "It is" } }), chunk({ audio: { data: "UklGRg==" } }), chunk({ audio: { expires_at: 1795827600 } }), chunk({}, "stop"), "data: [DONE]\n\n"];

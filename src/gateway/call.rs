@@ -421,23 +421,29 @@ fn only_first_provider(candidates: &mut Vec<Candidate>) {
     }
 }
 
-/// Members of a request to OpenAI's Responses API that name what an account there has.
-const OF_AN_ACCOUNT: &[&str] = &["conversation", "prompt"];
+/// Members of a request that name what an account at a vendor has: the vendor's dialect, and the code of the refusal.
+/// By its code Anthropic's tool runners learn to send the whole conversation instead of a `thread`. What a thread
+/// holds no other model could go on with, and nobody could tell beforehand what it costs.
+const OF_AN_ACCOUNT: &[(Dialect, &str, &str)] = &[
+    (Dialect::Responses, "conversation", "unsupported_value"),
+    (Dialect::Responses, "prompt", "unsupported_value"),
+    (Dialect::Messages, "thread", "thread_unsupported_request"),
+];
 
 /// If the request has such a member, keeps only the models that the caller asks
 /// with a key of their own: the gateway's account is not for its users' objects.
 fn only_own_accounts(candidates: &mut Vec<Candidate>, request: &Request, keys: &Keys) -> Result<(), Error> {
-    let of_account = |name: &str| OF_AN_ACCOUNT.contains(&name);
-    let Some((name, _)) = request.extra.iter().find(|(name, _)| of_account(name)) else { return Ok(()) };
-    if request.dialect != Some(Dialect::Responses) {
-        return Ok(());
-    }
+    let has = |member: &str| request.extra.iter().any(|(name, _)| name == member);
+    let named = OF_AN_ACCOUNT.iter().find(|(of, name, _)| request.dialect == Some(*of) && has(name));
+    let Some(&(vendors, name, code)) = named else { return Ok(()) };
     candidates.retain(|Candidate { provider, .. }| {
-        keys.has(&provider.name) && provider.dialect_for(Dialect::Responses) == Dialect::Responses
+        keys.has(&provider.name) && provider.dialect_for(vendors) == vendors
     });
     if candidates.is_empty() {
-        let words = "it is of an account at OpenAI, so it needs a key of that account: X-Provider-Key";
-        return Err(DialectError::unsupported(name, words).into());
+        let vendor = if vendors == Dialect::Messages { "Anthropic" } else { "OpenAI" };
+        let words =
+            format!("it is of an account at {vendor}, so it needs a key of that account: X-Provider-Key");
+        return Err(DialectError::unsupported(name, words).with_code(code).into());
     }
     Ok(())
 }

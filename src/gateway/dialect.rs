@@ -6,6 +6,7 @@ use hatch_dialects::{Class, Dialect as ModelDialect, Error as DialectError};
 use crate::{
     error::{Error, UpstreamKind},
     http::problem::Dialect,
+    models::is_for_the_operator,
     platform::response::Response,
 };
 
@@ -54,12 +55,16 @@ pub(super) fn body(error: &Error, dialect: ModelDialect, request_id: &str) -> Re
         _ => error.status(),
     };
     let response = Response::json(status, converted.body(dialect, request_id)).with("request-id", request_id);
+    if is_final(error, status) { response.with("x-should-retry", "false") } else { response }
+}
+
+/// Whether the same request would get the same error a second later. By the
+/// status alone Claude Code asks again after a 401, ten times in three minutes.
+fn is_final(error: &Error, status: u16) -> bool {
     match error {
-        // An SDK that retries a second later would meet the same spent budget.
-        Error::TooManyRequests(exceeded) if exceeded.code == "budget_exceeded" => {
-            response.with("x-should-retry", "false")
-        }
-        _ => response,
+        Error::TooManyRequests(exceeded) => exceeded.code == "budget_exceeded",
+        Error::Model(model) if is_for_the_operator(&model.error) => true,
+        _ => (400..500).contains(&status) && !matches!(status, 408 | 409 | 425 | 429),
     }
 }
 
@@ -112,6 +117,18 @@ mod tests {
             assert_eq!(convert(&error).body(ModelDialect::Chat, "r").matches("invalid_api_key").count(), 1);
             assert_eq!(error.code(), "unauthorized");
         }
+    }
+
+    #[test]
+    fn an_sdk_is_told_not_to_repeat_what_stays_refused() {
+        let is_told = |error: &Error| {
+            let response = body(error, ModelDialect::Messages, "r");
+            response.headers.iter().any(|(name, value)| *name == "x-should-retry" && value == "false")
+        };
+        assert!(is_told(&Error::InvalidToken("".into())));
+        assert!(is_told(&Error::NotFound(Resource::Path)));
+        assert!(!is_told(&Error::Unavailable(Service::Database, String::new())));
+        assert!(!is_told(&Error::Internal(String::new())));
     }
 
     #[test]

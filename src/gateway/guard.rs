@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap, rc::Rc};
 
 use hatch_dialects::{
     Class, Error as DialectError, Event, Filter, Json, Request, Response,
-    request::{Content, MediaSource, Part},
+    request::{Content, MediaSource, Part, SEARCH_RESULT},
     response::{PartKind, Stop, StopReason},
     tree,
 };
@@ -84,16 +84,41 @@ impl Guards {
         let text = match &mut part.content {
             Content::Text(text) => &mut text.text,
             Content::ToolCall(call) => &mut call.arguments,
-            Content::Document(document) => match &mut document.source {
-                MediaSource::Text(text) => text,
-                _ => return Ok(()),
-            },
+            Content::Document(document) => {
+                for text in [&mut document.title, &mut document.context].into_iter().flatten() {
+                    self.check_text(text, checked)?;
+                }
+                match &mut document.source {
+                    MediaSource::Text(text) => text,
+                    _ => return Ok(()),
+                }
+            }
+            Content::Foreign { kind, json, .. } if kind == SEARCH_RESULT => {
+                let Some(mut value) = tree(json.as_str()) else { return Ok(()) };
+                self.check_value(&mut value, checked)?;
+                if let Some(left) = Json::parse(&value.to_string()).filter(|_| checked.is_changed) {
+                    *json = left;
+                }
+                return Ok(());
+            }
             Content::ToolResult(result) => {
                 return result.parts.iter_mut().try_for_each(|part| self.check_part(part, checked));
             }
             _ => return Ok(()),
         };
         self.check_text(text, checked)
+    }
+
+    fn check_value(&self, value: &mut Value, checked: &mut Checked) -> Result<(), Error> {
+        match value {
+            Value::String(text) => self.check_text(text, checked),
+            Value::Array(items) => items.iter_mut().try_for_each(|item| self.check_value(item, checked)),
+            Value::Object(members) => {
+                let mut texts = members.iter_mut().filter(|(name, _)| !OPAQUE.contains(&name.as_str()));
+                texts.try_for_each(|(_, member)| self.check_value(member, checked))
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+        }
     }
 
     fn check_text(&self, text: &mut String, checked: &mut Checked) -> Result<(), Error> {

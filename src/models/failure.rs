@@ -36,10 +36,14 @@ impl AttemptError {
             || (self.error.class == Class::Invalid && says("Invalid `signature` in `thinking` block"))
     }
 
-    /// Only the operator can repair it.
     pub(super) fn is_for_the_operator(&self) -> bool {
-        matches!(self.error.code.as_deref(), Some(KEY_REFUSED | UNPAID))
+        is_for_the_operator(&self.error)
     }
+}
+
+/// Only the operator can repair it.
+pub(crate) fn is_for_the_operator(error: &Error) -> bool {
+    matches!(error.code.as_deref(), Some(KEY_REFUSED | UNPAID))
 }
 
 impl From<Error> for AttemptError {

@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 
 use hatch_dialects::{
-    Class, Dialect, Error, Request,
-    request::{Content, Format, Part, ToolChoice, ToolKind},
+    Abilities, Class, Dialect, Error, Request,
+    request::{Content, Format, Message, Part, Role, ToolChoice, ToolKind},
 };
 
 use super::{
@@ -190,7 +190,28 @@ impl Candidate {
             || is_forced && !can.forced_tools
             || request.n > Some(1) && !is_by_chat
             || !request.stop.is_empty() && needs_responses
+            || self.provider.dialect_for(request.dialect.unwrap_or(Dialect::Chat)) == Dialect::Messages
+                && (request.has_prefill() && !can.prefill || refuses_own_body(request, &can))
     }
+}
+
+/// Whether Anthropic's API refuses for a model of these abilities what its own client has written. The body passes as it is:
+/// with a setting that only says the default, with one form of thinking, and with instructions in the middle.
+fn refuses_own_body(request: &Request, can: &Abilities) -> bool {
+    if request.dialect != Some(Dialect::Messages) {
+        return false;
+    }
+    let has_sampling = request.temperature.is_some() || request.top_p.is_some() || request.top_k.is_some();
+    let reasoning = request.reasoning.as_ref();
+    let mode = reasoning.and_then(|reasoning| reasoning.mode);
+    let has_effort = reasoning.is_some_and(|reasoning| reasoning.effort.is_some());
+    let is_instruction = |message: &&Message| message.role == Role::System;
+    let has_late_instruction =
+        request.messages.iter().skip_while(is_instruction).any(|one| is_instruction(&one));
+    has_sampling && !can.sampling
+        || mode.is_some_and(|mode| !can.takes_thinking(mode))
+        || has_effort && !can.adaptive_thinking
+        || has_late_instruction && !can.mid_system
 }
 
 /// All models that can serve the request, the best first. Those that refuse one of its settings come last: they
@@ -406,6 +427,60 @@ mod tests {
         assert_eq!(route(&Request::default()), ["anthropic/a", "openai/a", "openai/plain"]);
         assert_eq!(route(&stop), ["anthropic/a", "openai/plain", "openai/a"]);
         assert_eq!(route(&cool), ["openai/plain", "anthropic/a", "openai/a"]);
+    }
+
+    #[test]
+    fn auto_takes_models_that_refuse_the_body_of_anthropics_client_last() {
+        let keys = [("CLAUDE_API_KEY", "a"), ("OPENAI_API_KEY", "b")];
+        let providers = Providers::of(&Settings::for_test(&keys)).unwrap();
+        let mut catalogue = Catalogue::new(Vec::new(), providers);
+        let can = |id: &str, more: &[&str]| {
+            let mut model = Model::for_test(id);
+            model.capabilities = more.iter().map(|name| (*name).to_owned()).collect();
+            model
+        };
+        catalogue.models = vec![
+            can("anthropic/new", &["reasoning", "adaptive_thinking", "mid_system"]),
+            can("anthropic/old", &["reasoning", "prefill", "sampling"]),
+            can("openai/a", &[]),
+        ];
+        let route = |dialect: Dialect, messages: &str, more: &str| {
+            let body = format!(r#"{{"model":"auto","max_tokens":9,"messages":[{messages}]{more}}}"#);
+            let request = dialect.parse_request(body.as_bytes(), &InboundContext::default()).unwrap();
+            let query = RouteQuery {
+                names: vec![AUTO],
+                preference: Preference::default(),
+                prompt_tokens: 1,
+                allowed: None,
+                keys: &Keys::default(),
+            };
+            let found = candidates(&query, &request, &catalogue, providers).unwrap();
+            found.into_iter().map(|candidate| candidate.model.id).collect::<Vec<_>>()
+        };
+        let hi = r#"{"role":"user","content":"x"}"#;
+        let (new_first, old_first) =
+            (["anthropic/new", "anthropic/old", "openai/a"], ["anthropic/old", "openai/a", "anthropic/new"]);
+        assert_eq!(route(Dialect::Messages, hi, ""), new_first);
+        for more in
+            [r#","temperature":1"#, r#","top_k":5"#, r#","thinking":{"type":"enabled","budget_tokens":1024}"#]
+        {
+            assert_eq!(route(Dialect::Messages, hi, more), old_first, "{more}");
+        }
+        for more in [r#","thinking":{"type":"adaptive"}"#, r#","output_config":{"effort":"low"}"#] {
+            assert_eq!(
+                route(Dialect::Messages, hi, more),
+                ["anthropic/new", "openai/a", "anthropic/old"],
+                "{more}"
+            );
+        }
+        let late = r#"{"role":"user","content":"x"},{"role":"system","content":"y"}"#;
+        assert_eq!(route(Dialect::Messages, late, ""), ["anthropic/new", "openai/a", "anthropic/old"]);
+        // What is written anew for a model leaves out what only says the default.
+        assert_eq!(route(Dialect::Chat, hi, r#","temperature":1"#), new_first);
+        let prefill = r#"{"role":"user","content":"x"},{"role":"assistant","content":"y"}"#;
+        for dialect in [Dialect::Messages, Dialect::Chat] {
+            assert_eq!(route(dialect, prefill, ""), old_first);
+        }
     }
 
     #[test]

@@ -43,6 +43,7 @@ const BLOCKS = {
   tool_result: 'tool_use_id content? is_error? cache_control? toolset_name?',
   thinking: 'thinking signature',
   redacted_thinking: 'data',
+  tool_reference: 'tool_name cache_control?',
   container_upload: 'file_id cache_control?',
 };
 const SOURCES = { base64: 'type media_type data', text: 'type media_type data', url: 'type url', file: 'type file_id', content: 'type content' };
@@ -57,8 +58,12 @@ const ROLE_BLOCKS = {
 };
 const SERVER_BLOCK = /^(server_tool_use|[a-z_]+_tool_result)$/;
 const WEB_SEARCH = 'web_search_20250305';
-// Under this beta `output_config.format` had a name of its own.
-const FORMAT_BETA = 'structured-outputs-2025-11-13';
+// Fields of betas: under the first `output_config.format` had a name of its own.
+const BETA_FIELDS = { 'structured-outputs-2025-11-13': 'output_format', 'context-management-2025-06-27': 'context_management', 'message-threads-2026-08-12': 'thread' };
+// Under this beta a turn has an effort of its own.
+const TURN_BETA = 'per-turn-control-2026-07-01';
+// Under this one a request says what becomes of thoughts that are bound to another conversation.
+const BINDING_BETA = 'thinking-binding-controls-2026-08-01';
 const UNSUPPORTED_SCHEMA_KEYS = ['minimum', 'maximum', 'multipleOf', 'minLength', 'maxLength', 'maxItems'];
 
 class Refused extends Error {
@@ -100,7 +105,8 @@ function checkCaller({ headers, tooLarge }, key) {
   if (!headers['anthropic-version']) refuse('anthropic-version: header is required');
   if (!VERSIONS.includes(headers['anthropic-version'])) refuse(`anthropic-version: "${headers['anthropic-version']}" is not a valid version`);
   for (const beta of (headers['anthropic-beta'] ?? '').split(',').filter(Boolean)) {
-    if (!/^[a-z0-9-]+-\d{4}-\d{2}-\d{2}$/.test(beta.trim())) refuse(`Unexpected value(s) \`${beta}\` for the \`anthropic-beta\` header`);
+    // Most end in a date with dashes, Claude Code's own one in a date without.
+    if (!/^[a-z0-9-]+-\d{4}-?\d{2}-?\d{2}$/.test(beta.trim())) refuse(`Unexpected value(s) \`${beta}\` for the \`anthropic-beta\` header`);
   }
 }
 
@@ -117,7 +123,7 @@ function checkRoute({ method, path, query }) {
 function checkBody({ headers, body, raw }, counting) {
   if (!/^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '')) refuse('Content-Type must be application/json');
   if (!isObject(body)) refuse('The request body is not valid JSON');
-  const beta = (headers['anthropic-beta'] ?? '').includes(FORMAT_BETA) ? ['output_format'] : [];
+  const beta = Object.entries(BETA_FIELDS).filter(([name]) => (headers['anthropic-beta'] ?? '').includes(name)).map(([, field]) => field);
   for (const name of Object.keys(body)) {
     if (![...(counting ? COUNT_FIELDS : FIELDS), ...beta].includes(name)) refuse(`${name}: Extra inputs are not permitted`);
   }
@@ -129,10 +135,10 @@ function checkBody({ headers, body, raw }, counting) {
   const able = MODELS[body.model];
   checkScalars(body, able);
   checkSystem(body.system);
-  checkMessages(body.messages, able);
+  checkMessages(body.messages, able, (headers['anthropic-beta'] ?? '').includes(TURN_BETA));
   checkOpening(body);
   checkTools(body, able);
-  checkSettings(body, able);
+  checkSettings(body, able, (headers['anthropic-beta'] ?? '').includes(BINDING_BETA));
   checkCacheMarks(body);
   // A picture costs by its size in pixels, and not by the length of its base64.
   const pictures = [...raw.toString('latin1').matchAll(/"data":"([A-Za-z0-9+/=]{1000,})"/g)].reduce((sum, [, data]) => sum + data.length, 0);
@@ -166,13 +172,13 @@ function checkSystem(system) {
   system.forEach((block, i) => checkBlock(`system.${i}`, block, ['text']));
 }
 
-function checkMessages(messages, able) {
+function checkMessages(messages, able, byTurn) {
   if (!Array.isArray(messages)) refuse('messages: Input should be a valid list');
   if (messages.length === 0) refuse('messages: at least one message is required');
   if (messages.length > MAX_MESSAGES) refuse(`messages: at most ${MAX_MESSAGES} messages are allowed`);
   messages.forEach((message, i) => {
     const at = `messages.${i}`;
-    checkFields(at, message, 'role content');
+    checkFields(at, message, byTurn ? 'role content output_config?' : 'role content');
     const kinds = pick(ROLE_BLOCKS, message.role) ?? refuse(`${at}.role: Input should be 'user', 'assistant' or 'system'`);
     if (message.role === 'system' && !able.midSystem) refuse(`${at}.role: 'system' is not supported on this model`);
     if (message.content.length === 0) refuse(`${at}: all messages must have non-empty content except for the optional final assistant message`);
@@ -221,7 +227,7 @@ function checkBlock(at, block, kinds) {
   if (type === 'thinking' && block.signature !== sign(block.thinking)) refuse(`${at}: Invalid \`signature\` in \`thinking\` block`);
   if (type !== 'tool_result' || block.content === undefined || typeof block.content === 'string') return;
   if (!Array.isArray(block.content)) refuse(`${at}.tool_result.content: Input should be a valid string or list`);
-  block.content.forEach((inner, i) => checkBlock(`${at}.tool_result.content.${i}`, inner, ['text', 'image', 'document', 'search_result']));
+  block.content.forEach((inner, i) => checkBlock(`${at}.tool_result.content.${i}`, inner, ['text', 'image', 'document', 'search_result', 'tool_reference']));
 }
 
 function checkSource(at, kind, source) {
@@ -295,7 +301,7 @@ function checkWebSearch(at, tool) {
   if (tool.allowed_domains && tool.blocked_domains) refuse(`${at}: only one of allowed_domains and blocked_domains may be given`);
 }
 
-function checkSettings(body, able) {
+function checkSettings(body, able, binds) {
   for (const name of ['temperature', 'top_p', 'top_k']) {
     const value = body[name];
     if (value === undefined) continue;
@@ -306,7 +312,7 @@ function checkSettings(body, able) {
   }
   if (able.sampling === 'any') checkSampling(body);
   const { thinking, output_config: output = {}, output_format: format = output.format } = body;
-  if (thinking !== undefined) checkThinking(thinking, body, able);
+  if (thinking !== undefined) checkThinking(thinking, body, able, binds);
   checkFields('output_config', output, 'effort? format?');
   if (output.effort && !['low', 'medium', 'high', 'xhigh', 'max'].includes(output.effort)) refuse("output_config.effort: Input should be 'low', 'medium', 'high', 'xhigh' or 'max'");
   if (output.effort && !able.effort) refuse('This model does not support the effort parameter.');
@@ -327,10 +333,10 @@ function checkSampling({ temperature, top_p: topP, top_k: topK, thinking }) {
   if (topK !== undefined) refuse('`top_k` must be unset when thinking is enabled.');
 }
 
-function checkThinking(thinking, { max_tokens: max }, able) {
+function checkThinking(thinking, { max_tokens: max }, able, binds) {
   const spec = pick(THINKING, thinking?.type);
   if (!spec) refuse(`thinking: Input tag '${thinking?.type}' does not match any of the expected tags: 'adaptive', 'enabled', 'disabled', 'between_tools'`);
-  checkFields(`thinking.${thinking.type}`, thinking, spec);
+  checkFields(`thinking.${thinking.type}`, thinking, binds ? `${spec} block_binding?` : spec);
   if (!able.thinking.includes(thinking.type)) refuse(`"thinking.type.${thinking.type}" is not supported for this model.`);
   if (!['summarized', 'omitted', undefined, null].includes(thinking.display)) refuse("thinking.display: Input should be 'summarized' or 'omitted'");
   if (thinking.type !== 'enabled') return;

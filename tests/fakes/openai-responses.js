@@ -4,7 +4,7 @@
 // request asks for summaries, `searches` the query of a web search, and `draws` the base64 of a picture. What it stores it knows
 // by its ids only, as the real one does: never under `store: false`.
 
-const USAGE = { input_tokens: 12, input_tokens_details: { cached_tokens: 0 }, output_tokens: 7, output_tokens_details: { reasoning_tokens: 0 }, total_tokens: 19 };
+const USAGE = { input_tokens: 12, input_tokens_details: { cached_tokens: 0, cache_write_tokens: 0 }, output_tokens: 7, output_tokens_details: { reasoning_tokens: 0 }, total_tokens: 19 };
 const ENCRYPTED = 'reasoning.encrypted_content';
 const NOT_PERSISTED = ' Items are not persisted when `store` is set to false. Try again with `store` set to true, or remove this item from your input.';
 
@@ -37,7 +37,7 @@ function itemRefusal(item, before, param, body, account) {
   if (item.type === 'function_call_output' && !before.some(({ type, call_id: id }) => type === 'function_call' && id === item.call_id)) {
     return [400, `No tool call found for function call output with call_id ${item.call_id}.`, { param: 'input' }];
   }
-  if (item.id !== undefined && item.id !== null && !/^(msg|fc|rs|ws|ctc|ig|at|cmp)_[\w-]{1,60}$/.test(item.id)) return [400, `Invalid '${param}.id': '${item.id}'.`, { param: `${param}.id`, code: 'invalid_value' }];
+  if (item.id !== undefined && item.id !== null && !/^(msg|fco?|rs|ws|ctco?|ig|at|cmp)_[\w-]{1,60}$/.test(item.id)) return [400, `Invalid '${param}.id': '${item.id}'.`, { param: `${param}.id`, code: 'invalid_value' }];
   if (item.type === 'compaction' && !account.encrypted.has(item.encrypted_content)) return unverified(item);
   if (item.type !== 'reasoning') return undefined;
   if (!Array.isArray(item.summary)) return [400, `Missing required parameter: '${param}.summary'.`, { param: `${param}.summary`, code: 'missing_required_parameter' }];

@@ -110,6 +110,8 @@ impl Dialect {
 
     /// Renders a request for an upstream.
     pub fn render_request(self, request: &Request, target: &Target) -> Result<Rendered, Error> {
+        let plain = if self == Self::Messages { None } else { request.in_plain_text() };
+        let request = plain.as_ref().unwrap_or(request);
         match self {
             Self::Chat => chat::render::render(request, target),
             Self::Responses => responses::render::render(request, target),

@@ -2,7 +2,7 @@
 
 use crate::{
     Dialect, Error, Names, Rendered, Target,
-    request::{Effort, Reasoning, Request, ThinkingMode, Tool, ToolCall, ToolChoice, ToolKind},
+    request::{COMPACTION, Effort, Reasoning, Request, ThinkingMode, Tool, ToolCall, ToolChoice, ToolKind},
     target::{Renamed, sent_name},
     write,
 };
@@ -194,12 +194,17 @@ impl<'r> OutboundRequest<'r> {
     }
 
     /// Passes the client's extra members on, if they are of this dialect.
-    pub(crate) fn extra(&mut self, o: &mut write::Object<'_>) {
+    pub(crate) fn extra(&mut self, o: &mut write::Object<'_>) -> Result<(), Error> {
         if self.is_same_dialect() {
             self.request.extra.iter().for_each(|(name, json)| o.raw(name, json.as_str()));
-        } else {
-            self.leave_extra_out();
+            return Ok(());
         }
+        // With it Anthropic's API answers with a summary of the conversation, and without it nobody does.
+        if self.request.extra.iter().any(|(name, _)| name == COMPACTION) {
+            self.refuse(COMPACTION, "this provider does not summarize conversations")?;
+        }
+        self.leave_extra_out();
+        Ok(())
     }
 
     /// Passes a tool's extra members on, if they are of this dialect. Without them the tool is the same, so nothing

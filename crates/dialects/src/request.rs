@@ -1,6 +1,8 @@
 //! A client's request, independent of any dialect: messages, tools and
 //! settings.
 
+use std::borrow::Cow;
+
 use memchr::{memchr, memchr3};
 
 use crate::{Dialect, Error, Json, json::Raw, read::At, responses::native::ENCRYPTED};
@@ -55,7 +57,32 @@ pub struct Request {
     pub warnings: Vec<String>,
 }
 
+/// Anthropic's block for what a search has found: a title, an address and texts.
+pub const SEARCH_RESULT: &str = "search_result";
+/// Anthropic's block for a summary of what came before, and the member that asks for one.
+pub(crate) const COMPACTION: &str = "compaction";
+
 impl Request {
+    /// This request for an API that knows neither Anthropic's search results, loaded tools and summaries nor titles of
+    /// texts: with all that they say as plain text. None if there are none.
+    pub(crate) fn in_plain_text(&self) -> Option<Self> {
+        let is_there = |part: &Part| match &part.content {
+            Content::ToolResult(result) => result.parts.iter().any(|part| part.plain_text().is_some()),
+            _ => part.plain_text().is_some(),
+        };
+        if !self.messages.iter().flat_map(|message| &message.parts).any(is_there) {
+            return None;
+        }
+        let mut plain = self.clone();
+        for part in plain.messages.iter_mut().flat_map(|message| &mut message.parts) {
+            match &mut part.content {
+                Content::ToolResult(result) => result.parts.iter_mut().for_each(Part::make_plain),
+                _ => part.make_plain(),
+            }
+        }
+        Some(plain)
+    }
+
     /// Whether the client wants encrypted reasoning that it can send back.
     #[must_use]
     pub fn include_encrypted_reasoning(&self) -> bool {
@@ -67,6 +94,18 @@ impl Request {
         let is_audio = |item: Raw<'_>| item.as_str().is_some_and(|kind| kind == "audio");
         let modalities = self.extra.iter().find(|(name, _)| name == "modalities");
         modalities.is_some_and(|(_, json)| json.raw().items().any(is_audio))
+    }
+
+    /// Whether the model is to go on with a message of the assistant's. A turn that Anthropic's API has paused
+    /// is not one: it is continued by sending it back.
+    #[must_use]
+    pub fn has_prefill(&self) -> bool {
+        self.messages.last().is_some_and(|last| {
+            let is_paused = last.parts.last().is_some_and(|part| {
+                matches!(part.content, Content::Foreign { dialect: Dialect::Messages, .. })
+            });
+            last.role == Role::Assistant && !is_paused
+        })
     }
 
     /// The settings of this request that OpenAI's thinking models do not accept. Those that say what is the
@@ -381,6 +420,37 @@ impl Part {
         match &self.content {
             Content::Text(text) => Some(&text.text),
             _ => None,
+        }
+    }
+
+    /// What a search result, a loaded tool or a summary says, or a text with a title or a context.
+    fn plain_text(&self) -> Option<String> {
+        let (head, text) = match &self.content {
+            Content::Document(Document { source: MediaSource::Text(text), title, context, .. }) => {
+                ([title.clone(), context.clone()], text.clone())
+            }
+            Content::Foreign { dialect: Dialect::Messages, kind, json } if kind == SEARCH_RESULT => {
+                let head = ["title", "source"].map(|name| json.raw().get_str(name).map(Cow::into_owned));
+                let texts = json.raw().get("content")?.items().filter_map(|part| part.get_str("text"));
+                (head, texts.collect::<Vec<_>>().join("\n"))
+            }
+            // The client has declared the tool, which is all that other APIs need.
+            Content::Foreign { dialect: Dialect::Messages, kind, json } if kind == "tool_reference" => {
+                return Some(format!("The tool {} is loaded.", json.raw().get_str("tool_name")?));
+            }
+            // It stands for the conversation before it.
+            Content::Foreign { dialect: Dialect::Messages, kind, json } if kind == COMPACTION => {
+                return json.raw().get_str("content").map(Cow::into_owned);
+            }
+            _ => return None,
+        };
+        let lines: Vec<String> = head.into_iter().flatten().filter(|line| !line.is_empty()).collect();
+        (!lines.is_empty()).then(|| format!("{}\n\n{text}", lines.join("\n")))
+    }
+
+    fn make_plain(&mut self) {
+        if let Some(text) = self.plain_text() {
+            self.content = Content::Text(Text { text, annotations: None });
         }
     }
 }

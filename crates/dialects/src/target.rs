@@ -1,6 +1,11 @@
 //! The upstream model that a request is rendered for, and the rendered request.
 
-use crate::{Class, Error, json::Raw, request::Effort, write};
+use crate::{
+    Class, Error,
+    json::Raw,
+    request::{Effort, ThinkingMode},
+    write,
+};
 
 /// The model that a request goes to, and what it supports.
 #[derive(Debug, Clone)]
@@ -73,6 +78,19 @@ pub struct Abilities {
     pub openai: bool,
     /// The upstream supports `stream_options`.
     pub stream_usage: bool,
+}
+
+impl Abilities {
+    /// Whether Anthropic's API takes this form of `thinking` for the model, as a client has written it.
+    #[must_use]
+    pub fn takes_thinking(&self, mode: ThinkingMode) -> bool {
+        match mode {
+            ThinkingMode::Enabled => self.reasoning && !self.adaptive_thinking,
+            ThinkingMode::Adaptive => self.adaptive_thinking,
+            ThinkingMode::BetweenTools => self.between_tools,
+            ThinkingMode::Disabled => self.thinking_off && !self.between_tools,
+        }
+    }
 }
 
 impl Default for Abilities {

@@ -63,8 +63,7 @@ fn members(out: &mut OutboundRequest<'_>, messages: &str, o: &mut Object<'_>) ->
             o.object("stream_options", |o| o.put("include_usage", true));
         }
     }
-    out.extra(o);
-    Ok(())
+    out.extra(o)
 }
 
 fn sampling(out: &mut OutboundRequest<'_>, o: &mut Object<'_>) -> Result<(), Error> {

@@ -103,8 +103,7 @@ fn settings(
     out.leave_openai_sampling_out();
     out.left_out("verbosity", request.verbosity.is_some());
     out.left_out("metadata", request.metadata.is_some());
-    out.extra(o);
-    Ok(())
+    out.extra(o)
 }
 
 /// Writes the sampling settings. This API takes either a temperature or `top_p`, and hardly any of them
@@ -254,6 +253,8 @@ fn thinking_mode(
             out.warn("reasoning: thinking cannot be turned off for this model");
             None
         }
+        // Claude Sonnet 5.5 refuses to think not at all: this is the least that it does.
+        ThinkingMode::Disabled if can.between_tools => Some(ThinkingMode::BetweenTools),
         // Other models have nothing in between: some always think, and the rest do so only on request.
         ThinkingMode::BetweenTools if !can.between_tools => {
             (!can.thinking_off).then_some(ThinkingMode::Adaptive)
@@ -490,11 +491,8 @@ impl Conversation {
             self.begin_with_user(out);
         }
         let last = out.request.messages.len().saturating_sub(1);
-        // A turn that the API has paused is continued by sending it back.
-        let last_part = out.request.messages.last().and_then(|message| message.parts.last());
-        let is_paused = last_part
-            .is_some_and(|part| matches!(part.content, Content::Foreign { dialect: Dialect::Messages, .. }));
-        let is_continued = self.turns.last().is_some_and(|turn| turn.role == "assistant") && !is_paused;
+        let is_continued =
+            self.turns.last().is_some_and(|turn| turn.role == "assistant") && out.request.has_prefill();
         if is_continued && !out.target.can.prefill {
             let param = format!("messages[{last}]");
             return Err(Error::unsupported(param, "this model does not continue a message of the assistant"));

@@ -71,8 +71,7 @@ fn members(out: &mut OutboundRequest<'_>, input: &str, o: &mut Object<'_>) -> Re
         o.put("stream", true);
     }
     out.leave_openai_sampling_out();
-    out.extra(o);
-    Ok(())
+    out.extra(o)
 }
 
 /// What the client wants besides the usual, and the encrypted thoughts of a model that thinks, which it needs in the next

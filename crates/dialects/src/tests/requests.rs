@@ -300,6 +300,50 @@ fn rule_9_documents_have_titles_and_files_are_refused() {
 }
 
 #[test]
+fn search_results_and_titles_of_texts_are_plain_text_for_other_apis() {
+    let found = json!({ "type": "search_result", "source": "https://x.test/a", "title": "A", "content": [{ "type": "text", "text": "one" }, { "type": "text", "text": "two" }] });
+    let titled = json!({ "type": "document", "title": "T", "context": "C", "source": { "type": "text", "media_type": "text/plain", "data": "text" } });
+    let body = claude(&json!([
+        { "role": "user", "content": [titled, found] },
+        { "role": "assistant", "content": [{ "type": "tool_use", "id": "t", "name": "f", "input": {} }] },
+        { "role": "user", "content": [{ "type": "tool_result", "tool_use_id": "t", "content": [found] }] },
+    ]));
+    let (chat, rendered) = render(Dialect::Messages, Dialect::Chat, &body, &Target::new("m")).unwrap();
+    assert_eq!(rendered.warnings, Vec::<String>::new());
+    assert_eq!(chat["messages"][0]["content"][0]["text"], "T\nC\n\ntext");
+    assert_eq!(chat["messages"][0]["content"][1]["text"], "A\nhttps://x.test/a\n\none\ntwo");
+    assert_eq!(chat["messages"][2]["content"], "A\nhttps://x.test/a\n\none\ntwo");
+    let items = &translated(Dialect::Messages, Dialect::Responses, &body)["input"];
+    assert_eq!(items[0]["content"][1]["text"], "A\nhttps://x.test/a\n\none\ntwo");
+    assert_eq!(items[2]["output"], "A\nhttps://x.test/a\n\none\ntwo");
+    let same = translated(Dialect::Messages, Dialect::Messages, &body);
+    assert_eq!(same["messages"][0]["content"], json!([titled, found]));
+}
+
+#[test]
+fn loaded_tools_and_summaries_are_plain_text_for_other_apis() {
+    let reference = json!({ "type": "tool_reference", "tool_name": "fetch" });
+    let body = claude(&json!([
+        { "role": "assistant", "content": [{ "type": "compaction", "content": "They said hello.", "signature": "s" }] },
+        { "role": "user", "content": "x" },
+        { "role": "assistant", "content": [{ "type": "tool_use", "id": "t", "name": "f", "input": {} }] },
+        { "role": "user", "content": [{ "type": "tool_result", "tool_use_id": "t", "content": [reference] }] },
+    ]));
+    let (chat, rendered) = render(Dialect::Messages, Dialect::Chat, &body, &Target::new("m")).unwrap();
+    assert_eq!(rendered.warnings, Vec::<String>::new());
+    assert_eq!(chat["messages"][0]["content"], "They said hello.");
+    assert_eq!(chat["messages"][3]["content"], "The tool fetch is loaded.");
+    assert_eq!(
+        translated(Dialect::Messages, Dialect::Responses, &body)["input"][3]["output"],
+        "The tool fetch is loaded."
+    );
+    let mut asked = claude(&json!([{ "role": "user", "content": "x" }]));
+    asked["compaction"] = json!({ "type": "summarize" });
+    let refused = render(Dialect::Messages, Dialect::Chat, &asked, &Target::new("m")).unwrap_err();
+    assert_eq!(refused.param.as_deref(), Some("compaction"));
+}
+
+#[test]
 fn rule_10_the_last_four_marks_are_kept_and_none_is_null() {
     let mark = json!({ "type": "ephemeral" });
     let mut messages: Vec<Value> = (0..6).map(|n| json!({ "role": "user", "content": [{ "type": "text", "text": n.to_string(), "cache_control": mark }] })).collect();

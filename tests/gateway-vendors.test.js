@@ -371,6 +371,27 @@ test("what a search has found reaches other models as text, and no guardrail mis
   assert.equal(claude.requests.at(-1).body.messages[0].content[0].type, "search_result");
 });
 
+test("a secret in a text file never leaves, also if the file comes as base64 of another type", async () => {
+  const secret = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
+  const redacting = as((await newKey(ada.token, { scopes: ["gateway"], gateway: { guardrails: { input: { secrets: { action: "redact" } } } } })).key);
+  const base64 = (text) => Buffer.from(text).toString("base64");
+  const data = base64(`The key is ${secret}.`).replace(/=+$/, "");
+  const text = { type: "text", text: "Read this" };
+  const document = (media_type) => ({ type: "document", source: { type: "base64", media_type, data } });
+  const file = { type: "file", file: { filename: "key.txt", file_data: `data:text/plain;base64,${data}` } };
+  claude.setAnswer("Read.");
+  gpt.setAnswer("Read.");
+  await message({ model: "claude-sonnet-5-5", messages: [{ role: "user", content: [document("application/pdf"), text] }] }, redacting);
+  await chat({ model: "openai/gpt-6-luna", messages: [{ role: "user", content: [text, file] }] }, redacting);
+  await api("POST", "/v1/responses", { model: "openai/gpt-6-luna", input: [{ role: "user", content: [{ type: "input_file", filename: "key.txt", file_data: `data:text/plain;base64,${data}` }] }] }, redacting);
+  const sent = [claude.requests.at(-1), ...gpt.requests.slice(-2)].map(({ body }) => JSON.stringify(body));
+  for (const body of sent) {
+    const decoded = [...body.matchAll(/[A-Za-z0-9+/]{40,}=*/g)].map(([found]) => Buffer.from(found, "base64").toString());
+    assert.ok(!body.includes(data) && !decoded.some((found) => found.includes(secret)), body);
+    assert.ok(decoded.some((found) => found.includes("The key is [")), decoded.join());
+  }
+});
+
 test("audio passes in a stream, whether it is held back or not", async () => {
   const chunk = (delta, finish = null) => `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
   const raw = [chunk({ role: "assistant", audio: { id: "audio_1", transcript: "It is" } }), chunk({ audio: { data: "UklGRg==" } }), chunk({ audio: { expires_at: 1795827600 } }), chunk({}, "stop"), "data: [DONE]\n\n"];

@@ -88,10 +88,7 @@ impl Guards {
                 for text in [&mut document.title, &mut document.context].into_iter().flatten() {
                     self.check_text(text, checked)?;
                 }
-                match &mut document.source {
-                    MediaSource::Text(text) => text,
-                    _ => return Ok(()),
-                }
+                return self.check_file(&mut document.source, checked);
             }
             Content::Foreign { kind, json, .. } if kind == SEARCH_RESULT => {
                 let Some(mut value) = tree(json.as_str()) else { return Ok(()) };
@@ -107,6 +104,16 @@ impl Guards {
             _ => return Ok(()),
         };
         self.check_text(text, checked)
+    }
+
+    fn check_file(&self, file: &mut MediaSource, checked: &mut Checked) -> Result<(), Error> {
+        let Some(text) = file.as_text() else { return Ok(()) };
+        let mut left = text.clone().into_owned();
+        self.check_text(&mut left, checked)?;
+        if left != text {
+            file.set_text(left);
+        }
+        Ok(())
     }
 
     fn check_value(&self, value: &mut Value, checked: &mut Checked) -> Result<(), Error> {

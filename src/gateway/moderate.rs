@@ -4,7 +4,7 @@
 use hatch_dialects::{
     Class, Dialect, Error as DialectError, Moderation, Request, Response, Usage, estimate, is_llama_guard,
     parse_moderation, render_llama_guard, render_moderation,
-    request::{Content, Part},
+    request::Part,
     texts_of, verdicts,
 };
 use hatch_guardrails::{Action, OnFailure, Rule};
@@ -43,16 +43,10 @@ struct Judged {
     categories: std::collections::BTreeMap<String, Value>,
 }
 
-/// All texts of a request, results of tools included.
+/// All texts of a request, those of tools' results and files included.
 pub(super) fn request_text(request: &Request) -> String {
-    let mut texts: Vec<&str> = Vec::new();
-    for part in request.messages.iter().flat_map(|message| &message.parts) {
-        match &part.content {
-            Content::ToolResult(result) => texts.extend(result.parts.iter().filter_map(Part::as_text)),
-            _ => texts.extend(part.as_text()),
-        }
-    }
-    texts.join("\n")
+    let parts = request.messages.iter().flat_map(|message| &message.parts);
+    parts.flat_map(Part::texts).collect::<Vec<_>>().join("\n")
 }
 
 /// All texts of an answer.

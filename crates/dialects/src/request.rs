@@ -3,6 +3,13 @@
 
 use std::borrow::Cow;
 
+use base64::{
+    Engine as _, alphabet,
+    engine::{
+        DecodePaddingMode,
+        general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD},
+    },
+};
 use memchr::{memchr, memchr3};
 
 use crate::{Dialect, Error, Json, json::Raw, read::At, responses::native::ENCRYPTED};
@@ -222,7 +229,36 @@ impl MediaSource {
         }
         Ok(Self::Base64 { media_type: media_type.into(), data })
     }
+
+    /// The text of a text file, also if it came as base64, and whatever its media type says.
+    /// None for other files, and for those that are elsewhere.
+    pub fn as_text(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Text(text) => Some(Cow::Borrowed(text)),
+            Self::Base64 { data, .. } => {
+                String::from_utf8(WITH_OR_WITHOUT_PADDING.decode(data).ok()?).ok().map(Cow::Owned)
+            }
+            Self::Url(_) | Self::File(_) => None,
+        }
+    }
+
+    /// Replaces the text of a file that has one.
+    pub fn set_text(&mut self, text: String) {
+        match self {
+            Self::Text(known) => *known = text,
+            Self::Base64 { data, .. } => *data = STANDARD.encode(text),
+            Self::Url(_) | Self::File(_) => {}
+        }
+    }
 }
+
+/// Vendors decode base64 without its padding too.
+const WITH_OR_WITHOUT_PADDING: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 /// Base64 without the blanks and line breaks that encoders put in. Megabytes without any are the usual case, which
 /// a loop over single bytes would make slow.
@@ -423,6 +459,23 @@ impl Part {
         }
     }
 
+    /// All texts that a model reads in it.
+    pub fn texts(&self) -> Vec<Cow<'_, str>> {
+        match &self.content {
+            Content::ToolResult(result) => result.parts.iter().flat_map(Self::texts).collect(),
+            Content::Document(Document { source, title, context, .. }) => {
+                let about = [title.as_deref(), context.as_deref()].into_iter().flatten().map(Cow::Borrowed);
+                about.chain(source.as_text()).collect()
+            }
+            _ => self
+                .as_text()
+                .map(Cow::Borrowed)
+                .or_else(|| self.plain_text().map(Cow::Owned))
+                .into_iter()
+                .collect(),
+        }
+    }
+
     /// What a search result, a loaded tool or a summary says, or a text with a title or a context.
     fn plain_text(&self) -> Option<String> {
         let (head, text) = match &self.content {
@@ -450,7 +503,7 @@ impl Part {
 
     fn make_plain(&mut self) {
         if let Some(text) = self.plain_text() {
-            self.content = Content::Text(Text { text, annotations: None });
+            self.content = Content::Text(Text { text, ..Text::default() });
         }
     }
 }

@@ -488,6 +488,16 @@ test("a legacy completion is streamed while it arrives, from either vendor", asy
   claude.setAnswer("Hello.");
 });
 
+test("a key that is lenient lets a program send a temperature that the model refuses", async () => {
+  const lenient = as((await newKey(ada.token, { scopes: ["gateway"], gateway: { lenient: true } })).key);
+  const ask = (headers) => chat({ model: "openai/gpt-6.1-terra", temperature: 0.1 }, headers);
+  assert.equal((await ask({})).status, 400);
+  const response = await ask(lenient);
+  await good(response);
+  assert.match(response.headers.get("x-gateway-warnings"), /temperature/);
+  assert.ok(!("temperature" in gpt.requests.at(-1).body));
+});
+
 test("a moderation model has its dated names, and `auto` is one that moderates but no model of embeddings", async () => {
   const ask = (path, model) => api("POST", path, { model, input: "Hi" }, as(key));
   const dated = await good(await ask("/v1/moderations", "omni-moderation-2024-09-26"));

@@ -3,9 +3,7 @@
 
 use hatch_dialects::{
     Class, Dialect, Error as DialectError, Moderation, Request, Response, Usage, estimate, is_llama_guard,
-    parse_moderation, render_llama_guard, render_moderation,
-    request::Part,
-    texts_of, verdicts,
+    parse_moderation, render_llama_guard, render_moderation, request::Part, texts_of, verdicts,
 };
 use hatch_guardrails::{Action, OnFailure, Rule};
 use serde::Deserialize;

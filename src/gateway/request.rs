@@ -12,7 +12,7 @@ use super::{stored, stored_responses, thoughts::ReasoningSeal};
 use crate::{
     error::Error,
     http::{RequestContext, body},
-    models::Preference,
+    models::{KeyLimits, Preference},
     store::Database,
 };
 
@@ -57,6 +57,7 @@ pub(super) struct Options {
 
 impl Options {
     pub(super) fn read(context: &RequestContext) -> Result<Self, Error> {
+        let limits = KeyLimits::parse(context.caller.user()?.gateway.as_deref())?;
         let header = |name| context.request.header(name);
         let preference = match header("x-gateway-route") {
             None => Preference::default(),
@@ -77,7 +78,7 @@ impl Options {
                 .filter(|name| !name.is_empty())
                 .map(str::to_owned)
                 .collect(),
-            is_lenient: header("x-gateway-lenient").as_deref() == Some("true"),
+            is_lenient: limits.lenient || header("x-gateway-lenient").as_deref() == Some("true"),
             is_buffered,
             cache: header("x-gateway-cache").map(|header| CacheControl::parse(&header)).transpose()?,
             provider_key: header("x-provider-key").filter(|key| !key.is_empty()),

@@ -1,12 +1,14 @@
 //! What an API key may ask of the gateway.
 
+use std::ops::Not;
+
 use hatch_guardrails::{Guard, Policy};
 use serde::{Deserialize, Serialize};
 
 use super::routing::AUTO;
 use crate::error::Error;
 
-/// What a key may ask. An absent field means no limit.
+/// What a key may ask, and how. An absent field means no limit.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
@@ -25,6 +27,10 @@ pub(crate) struct KeyLimits {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Option<serde_json::Map<String, serde_json::Value>>"))]
     pub(crate) guardrails: Option<Policy>,
+    /// Parameters that a model does not support are dropped with a warning, as with `x-gateway-lenient: true`. For
+    /// programs that send them unasked and cannot send a header.
+    #[serde(skip_serializing_if = "Not::not")]
+    pub(crate) lenient: bool,
 }
 
 /// How much may be spent.
@@ -90,7 +96,7 @@ mod tests {
 
     #[test]
     fn limits_are_read_as_they_were_written_and_unreadable_limits_are_an_error() {
-        let json = r#"{"models":["openai/*"],"budget":{"microUsd":5,"per":"month"},"rpm":3}"#;
+        let json = r#"{"models":["openai/*"],"budget":{"microUsd":5,"per":"month"},"rpm":3,"lenient":true}"#;
         let limits = KeyLimits::parse(Some(json)).unwrap();
         assert_eq!(serde_json::to_string(&limits).unwrap(), json);
         assert!(KeyLimits::parse(Some("{")).is_err() && KeyLimits::parse(Some(r#"{"budget":1}"#)).is_err());

@@ -158,10 +158,11 @@ test("a key for models is created with its limits", inBrowser, async () => {
   await page.getByRole("textbox", { name: "Models it may ask" }).fill("openai/*, nothing/here");
   await page.getByRole("spinbutton", { name: "Budget in dollars" }).fill("2.5");
   await page.getByRole("spinbutton", { name: "Requests a minute" }).fill("30");
+  await page.getByRole("checkbox", { name: /^Leave out what a model does not take/ }).check();
   await page.getByRole("button", { name: "Make the key" }).click();
   const key = await page.getByLabel("Your key", { exact: true }).filter({ hasText: "hk_" }).last().innerText();
   await page.getByRole("button", { name: "Done" }).click();
-  await page.getByText("openai/*, nothing/here · 30 requests a minute · $2.50 a month").waitFor();
+  await page.getByText("openai/*, nothing/here · 30 requests a minute · $2.50 a month · lenient").waitFor();
   const refused = await api("POST", "/v1/chat/completions", { model: "sandbox", messages: [{ role: "user", content: "Hi" }] }, { authorization: `Bearer ${key}` });
   assert.ok(refused.status === 403 || refused.status === 404, String(refused.status));
   await page.getByRole("button", { name: "Revoke CI" }).click();

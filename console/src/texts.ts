@@ -327,6 +327,8 @@ export const texts = {
     per: "For each",
     periods: { day: "day", month: "month" },
     rpm: "Requests a minute",
+    lenient: "Leave out what a model does not take, such as a temperature",
+    isLenient: "lenient",
     howToUse: "Set the base URL of OpenAI's or Anthropic's client to:",
     addresses: "Base URLs",
   },

@@ -388,6 +388,7 @@ export interface KeyLimits {
   models?: string[];
   rpm?: number;
   budget?: { microUsd: number; per: "day" | "month" };
+  lenient?: boolean;
 }
 
 export type GuardAction = "flag" | "redact" | "block";

@@ -45,11 +45,12 @@ export function GatewayKeys() {
 }
 
 function limitsOf(limits: KeyLimits | null): string {
-  const { models, rpm, budget } = limits ?? {};
+  const { models, rpm, budget, lenient } = limits ?? {};
   const told = [
     models ? models.join(", ") : t.everyModel,
     ...(rpm ? [t.perMinute(count(rpm))] : []),
     ...(budget ? [t.budgets[budget.per](dollars(budget.microUsd))] : []),
+    ...(lenient ? [t.isLenient] : []),
   ];
   return told.join(" · ");
 }
@@ -59,6 +60,7 @@ function NewGatewayKey({ onClose }: { onClose: () => void }) {
   const [allowed, setAllowed] = useState("");
   const [rpm, setRpm] = useState("");
   const [amount, setAmount] = useState("");
+  const [lenient, setLenient] = useState(false);
   const [per, setPer] = useState<"day" | "month">("month");
   function rights() {
     const names = allowed.split(",").map((name) => name.trim()).filter(Boolean);
@@ -66,6 +68,7 @@ function NewGatewayKey({ onClose }: { onClose: () => void }) {
       ...(names.length > 0 && { models: names }),
       ...(rpm && { rpm: Number(rpm) }),
       ...(amount && { budget: { microUsd: Math.round(Number(amount) * 1_000_000), per } }),
+      ...(lenient && { lenient }),
     };
     return { scopes: ["gateway"], ...(Object.keys(gateway).length > 0 && { gateway }) };
   }
@@ -83,6 +86,7 @@ function NewGatewayKey({ onClose }: { onClose: () => void }) {
         <Field label={t.budgetOf} type="number" min={0} step="any" value={amount} placeholder={t.noLimit} onInput={(event) => setAmount(event.currentTarget.value)} />
         <Choice label={t.per} value={per} onChange={setPer} options={[["day", t.periods.day], ["month", t.periods.month]]} />
       </div>
+      <label class="check"><input type="checkbox" checked={lenient} onChange={(event) => setLenient(event.currentTarget.checked)} /><span>{t.lenient}</span></label>
     </NewKey>
   );
 }

@@ -5,101 +5,9 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
+import { CUSTOM, DATA, IMPORTS, functionNames, functions, importedFunctions, sections } from "./wasm.js";
 
 const SHOWN = 20;
-const CUSTOM = 0;
-const IMPORTS = 2;
-const CODE = 10;
-const DATA = 11;
-const FUNCTION_NAMES = 1;
-const FUNCTION = 0;
-/** What follows the kind of an import that is no function: its type, as so many LEB128 numbers. */
-const WALKED = { 2: "limits", 1: "table", 3: "global", 4: "tag" };
-
-/** Reads what a Wasm binary is made of, from `at` on. */
-class Reader {
-  constructor(bytes, at = 0) {
-    this.bytes = bytes;
-    this.at = at;
-  }
-
-  byte() {
-    return this.bytes[this.at++];
-  }
-
-  /** An unsigned LEB128 number. */
-  number() {
-    let value = 0;
-    for (let scale = 1; ; scale *= 128) {
-      const byte = this.byte();
-      value += (byte & 127) * scale;
-      if (byte < 128) return value;
-    }
-  }
-
-  take(length) {
-    this.at += length;
-    return this.bytes.subarray(this.at - length, this.at);
-  }
-
-  text() {
-    return Buffer.from(this.take(this.number())).toString();
-  }
-
-  limits() {
-    const flags = this.byte();
-    this.number();
-    if (flags & 1) this.number();
-  }
-
-  /** Goes past the type of an import that is no function. */
-  type(kind) {
-    const what = WALKED[kind];
-    if (what === "table") this.byte();
-    if (what === "table" || what === "limits") this.limits();
-    else this.take(2);
-  }
-}
-
-/** The sections of a Wasm binary: their kinds and bytes. */
-export function sections(wasm) {
-  const reader = new Reader(wasm, 8);
-  const found = [];
-  while (reader.at < wasm.length) {
-    const kind = reader.byte();
-    const bytes = reader.take(reader.number());
-    found.push({ kind, bytes });
-  }
-  return found;
-}
-
-function importedFunctions(bytes) {
-  const reader = new Reader(bytes);
-  let functions = 0;
-  for (let left = reader.number(); left > 0; left--) {
-    reader.text();
-    reader.text();
-    const kind = reader.byte();
-    if (kind === FUNCTION) functions += 1;
-    if (kind === FUNCTION) reader.number();
-    else reader.type(kind);
-  }
-  return functions;
-}
-
-/** The names of functions by their index; none when the binary has no such section. */
-function functionNames(custom) {
-  const reader = new Reader(custom);
-  if (reader.text() !== "name") return undefined;
-  const names = new Map();
-  while (reader.at < custom.length) {
-    const kind = reader.byte();
-    const part = new Reader(reader.take(reader.number()));
-    if (kind !== FUNCTION_NAMES) continue;
-    for (let left = part.number(); left > 0; left--) names.set(part.number(), part.text());
-  }
-  return names;
-}
 
 /** Whose a function is: of this crate its module, of another one the crate. */
 export function owner(name) {
@@ -116,19 +24,9 @@ export function contributors(wasm) {
   if (!names) throw new Error("this build has no names: run `bash scripts/build.sh --dev` first");
   const sizes = new Map();
   const add = (whose, bytes) => sizes.set(whose, (sizes.get(whose) ?? 0) + bytes);
-  let index = 0;
-  for (const { kind, bytes } of all) {
-    if (kind === IMPORTS) index = importedFunctions(bytes);
-    if (kind === DATA) add("data: text, tables, templates", bytes.length);
-    if (kind !== CODE) continue;
-    const code = new Reader(bytes);
-    for (let left = code.number(); left > 0; left--) {
-      const length = code.number();
-      code.take(length);
-      add(owner(names.get(index) ?? ""), length);
-      index += 1;
-    }
-  }
+  for (const { bytes } of all.filter(({ kind }) => kind === DATA)) add("data: text, tables, templates", bytes.length);
+  const imported = importedFunctions(all.find(({ kind }) => kind === IMPORTS).bytes);
+  for (const [index, { length }] of functions(wasm).entries()) add(owner(names.get(imported + index) ?? ""), length);
   return [...sizes].sort(([, a], [, b]) => b - a);
 }
 

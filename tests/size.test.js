@@ -1,11 +1,13 @@
-// The table that scripts/size-table.js makes of a Wasm.
+// What the scripts make of a Wasm: the table of scripts/size-table.js, and the order of scripts/order-functions.js.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import binaryen from "binaryen";
 
+import { named, ordered } from "../scripts/order-functions.js";
 import { contributors, owner } from "../scripts/size-table.js";
+import { functionNames, functions, sections } from "../scripts/wasm.js";
 
 const MODULE = `(module
   (import "js" "log" (func $log (param i32)))
@@ -42,4 +44,31 @@ test("A function's name says which crate it belongs to", () => {
   ]) {
     assert.equal(owner(name), whose, name);
   }
+});
+
+test("Functions that have much in common follow each other, each once", () => {
+  const text = (seed) => Array.from({ length: 2_000 }, (_, n) => Math.abs(Math.trunc(Math.sin(seed * 10_000 + n) * 1e6)).toString(36)).join("");
+  const codes = [1, 2, 3, 4].flatMap((seed) => [Buffer.from(text(seed)), Buffer.from(`${text(seed).slice(0, 5_000)}${text(seed + 10)}`)]);
+  // The first, third, fifth and seventh, then those that are like them.
+  const mixed = [0, 2, 4, 6, 1, 3, 5, 7].map((at) => codes[at]);
+  const order = ordered(mixed);
+  assert.deepEqual(order.toSorted(), [...mixed.keys()]);
+  for (const kind of [0, 1, 2, 3]) assert.equal(Math.abs(order.indexOf(kind) - order.indexOf(kind + 4)), 1, String(order));
+});
+
+test("A named binary is the same program, whose functions have the names of their places", () => {
+  const wasm = built(true);
+  const again = named(wasm, [2, 0, 1]);
+  assert.deepEqual(functions(again), functions(wasm));
+  const names = sections(again).filter(({ kind }) => kind === 0).map(({ bytes }) => functionNames(bytes)).find(Boolean);
+  // The first function is imported.
+  assert.deepEqual([...names], [[1, "0000001"], [2, "0000002"], [3, "0000000"]]);
+  const run = (bytes) => {
+    const told = [];
+    const imports = { log: (n) => told.push(n), table: new WebAssembly.Table({ initial: 1, element: "anyfunc" }), memory: new WebAssembly.Memory({ initial: 1, maximum: 2 }), base: 0 };
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { js: imports });
+    for (const name of ["a", "b", "c"]) exports[name]();
+    return told;
+  };
+  assert.deepEqual(run(again), run(wasm));
 });

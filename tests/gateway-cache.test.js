@@ -175,7 +175,14 @@ test("a legacy completion is cached by prompt, whole or as a stream", async () =
     assert.deepEqual(textsOf(both), ["Cached.", "Cached."]);
     assert.equal((await complete({ prompt: two }))[0], "hit");
     const [other, echoed] = await complete({ prompt: one, echo: true });
-    assert.deepEqual([other, textsOf(echoed)], ["miss", [`${one}Cached.`]]);
+    assert.deepEqual([other, textsOf(echoed)], ["hit", [`${one}Cached.`]]);
+    const [{ content: three }] = fresh();
+    assert.equal((await complete({ prompt: [three, three] }))[0], "miss", "its first prompt was not cached");
+    // A body for both APIs is another question in each.
+    const ofBoth = { prompt: three, messages: fresh() };
+    await told(adas, ofBoth);
+    gpt.setAnswer("Completed.");
+    assert.deepEqual(textsOf((await complete(ofBoth))[1]), ["Completed."]);
   });
-  assert.equal(count, 3);
+  assert.equal(count, 5);
 });

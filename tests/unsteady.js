@@ -1,22 +1,23 @@
 // The built Worker with a database that is slow, or fails when it does something for several requests together. In place of
-// build/index.js it also answers /database: it tells of the time since the last time how many statements each round
-// trip had (`trips`) and how many calls of the gateway were recorded together (`calls`), and how many trips wait now.
-// Its parameters:
+// build/index.js it also answers /database: it tells of the time since the last time how many statements with the text
+// `about` each round trip had (`trips`) and how many calls of the gateway were recorded together (`calls`), and how many
+// trips wait now. Its parameters:
 //
 // - `held=<text>`    each trip with this text in a statement waits, until it is empty
 // - `poison=<value>` a trip with a statement that binds this value is refused
 // - `of=<kind>`      the fault is for `reads` or `writes` of several requests, and not for records of `calls`
-// - `fault=<name>`   what happens to the next trip for several of those:
+// - `fault=<name>`   what happens to the next trip for several of those, with the text `about` in a statement:
 //   - `unheard`      it is made, and the answer is lost
 //   - `late`         it is made, but only once everybody has lost patience
 //   - `gone`         it is never made, and nobody hears of it
 
 import hatch from "./index.js";
 
-const LATE_MS = 4_000;
+const LATE_MS = 7_000;
 let fault = null;
 let of = "calls";
 let held = "";
+let about = "";
 let poison;
 let waiting = 0;
 let told = { calls: [], trips: [] };
@@ -48,8 +49,9 @@ const TOGETHER = {
 async function trip(statements, make) {
   const calls = TOGETHER.calls(statements);
   if (calls > 0) told.calls.push(calls);
-  told.trips.push(statements.length);
-  const struck = TOGETHER[of](statements) > 1 ? FAULTS[fault] : undefined;
+  told.trips.push(statements.map(({ sql }) => sql));
+  const isStruck = TOGETHER[of](statements) > 1 && statements.some(({ sql }) => sql.includes(about));
+  const struck = isStruck ? FAULTS[fault] : undefined;
   if (struck) fault = null;
   waiting += 1;
   // A promise of one request cannot be resolved by another.
@@ -77,7 +79,9 @@ export default {
   fetch(request, env, context) {
     const { pathname, searchParams: wanted } = new URL(request.url);
     if (pathname !== "/database") return hatch.fetch(request, { ...env, DB: unsteady(env.DB) }, context);
-    const answer = { ...told, waiting };
+    about = wanted.get("about") ?? "";
+    const trips = told.trips.map((all) => all.filter((sql) => sql.includes(about)).length).filter(Boolean);
+    const answer = { calls: told.calls, trips, waiting };
     told = { calls: [], trips: [] };
     [fault, of] = [wanted.get("fault"), wanted.get("of") ?? "calls"];
     held = wanted.get("held") ?? held;

@@ -16,6 +16,7 @@ use crate::{
         response::{Response, ResponseKind},
     },
     settings::Settings,
+    store::shared::SITE_FILES,
 };
 
 const NOT_FOUND_PAGE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
@@ -72,7 +73,7 @@ async fn serve(context: RequestContext, kind: ResponseKind) -> Result<Response, 
         true => store::preview_file(&slug, request.files(), now_ms()),
         false => store::file(&slug, request.files()),
     };
-    let found = database.query_shared(file).await?;
+    let found = database.query_shared(&SITE_FILES, file).await?;
     let Some(file) = found.first::<File>()? else { return Ok(not_found(kind)) };
     let SiteResponse::File(media_type) = request.respond_with(&file.path) else {
         return Ok(Response { kind, ..with_slash(&context) });

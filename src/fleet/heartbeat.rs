@@ -18,6 +18,7 @@ use crate::{
     http::{RequestContext, body, caller::Caller},
     platform::{clock::now_ms, log, response::Response},
     settings::binding,
+    store::shared::BEATS,
 };
 
 const MOST_CONTAINERS: usize = 500;
@@ -106,17 +107,14 @@ async fn take(context: RequestContext, is_full: bool) -> Result<Response, Error>
     };
     let database = context.database()?;
     let fleet = Fleet::of(&context.settings)?;
-    // A beat that is taken twice is taken once: the second one is stale.
     let beat = store::beats::beat(&beat, now, fleet.mirror_ms.unwrap_or_default());
-    let beaten = database.query_shared(beat).await?;
-    let moved: Option<store::beats::OpenWindow> = beaten.first()?;
-    let is_stale = moved.is_none();
-    let open = match moved {
+    let beaten = database.query_shared(&BEATS, beat).await?;
+    let open: Option<store::beats::OpenWindow> = match beaten.first()? {
         Some(open) => Some(open),
-        None => database.query(store::beats::window(&wallet)).await?.first()?,
+        None => database.query(store::beats::window(&wallet, at, now)).await?.first()?,
     };
     let open = open.ok_or_else(|| Error::Internal("a beat left no window".to_owned()))?;
-    let answer = beat_response_json((&open).into(), is_stale, fleet.heartbeat_seconds);
+    let answer = beat_response_json((&open).into(), open.is_stale, fleet.heartbeat_seconds);
     if fleet.mirror_ms.is_some() {
         mirror(&context, wallet, &open, containers);
     }

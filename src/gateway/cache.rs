@@ -64,8 +64,9 @@ impl CacheSlot {
             return None;
         }
         let body = canonical(&request.bytes, IGNORED).ok()?;
-        let dialect = format!("{:?}", request.client);
-        let parts = [user, &dialect, &guards.fingerprint, &request.options.fingerprint(), &body];
+        let is_completion = matches!(request.ours.form, ChatForm::Completion { .. });
+        let api = format!("{:?} {is_completion}", request.client);
+        let parts = [user, &api, &guards.fingerprint, &request.options.fingerprint(), &body];
         let mut hash = Sha256::new();
         for part in parts {
             hash.update(part.len().to_be_bytes());

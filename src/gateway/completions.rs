@@ -14,36 +14,37 @@ use crate::{
     error::Error,
     http::{RequestContext, body},
     platform::response::{Response, ResponseKind},
-    store::Database,
 };
 
 /// `POST /v1/completions`
 pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
-    let database = context.database()?;
     let bytes = body::bytes(&context).await?;
     let completion = parse_completion(&bytes)?;
     match completion.requests.as_slice() {
         [one] => call::answer(chat(one, &completion, &bytes, Options::read(&context)?)?, &context).await,
-        _ => answer_all(&completion, &bytes, &context, &database).await,
+        _ => answer_all(&completion, &bytes, &context).await,
     }
 }
 
-/// Answers several prompts, one after the other.
+/// Answers several prompts, one after the other. The headers are of the last one that a model has answered, if not all
+/// are from the cache.
 async fn answer_all(
     completion: &Completion,
     bytes: &[u8],
     context: &RequestContext,
-    database: &Database,
 ) -> Result<Response, Error> {
+    let database = context.database()?;
     let mut answers: Vec<(Option<String>, DialectResponse)> = Vec::new();
     let mut last: Option<(Reply, response::Headers)> = None;
     for request in &completion.requests {
         let mut options = Options::read(context)?;
         options.is_counted = last.is_some();
         let mut inbound = chat(request, completion, bytes, options)?;
-        let whole = call::whole(&mut inbound, context, database).await?;
+        let whole = call::whole(&mut inbound, context, &database).await?;
         answers.push((echo(request, completion), whole.answer));
-        last = Some((whole.reply, whole.headers));
+        if last.is_none() || !response::is_hit(&whole.headers) {
+            last = Some((whole.reply, whole.headers));
+        }
     }
     let (reply, headers) = last.ok_or_else(|| Error::Internal("a completion without a prompt".to_owned()))?;
     let answers: Vec<_> = answers.iter().map(|(echo, answer)| (echo.as_deref(), answer)).collect();
@@ -52,16 +53,21 @@ async fn answer_all(
     Ok(response::with(response, headers, &context.request_id))
 }
 
-/// The chat of one prompt. Its body is that of a completion of this prompt alone, which is cached as such.
+/// The chat of one prompt. It is cached as a completion of this prompt alone, without its echo.
 fn chat(
     request: &Request,
     completion: &Completion,
     bytes: &[u8],
     options: Options,
 ) -> Result<GatewayRequest, Error> {
-    let prompt = serde_json::Value::from(prompt(request)).to_string();
-    let body = forward(bytes, &[("prompt", Some(prompt))])?.into_bytes();
-    let form = ChatForm::Completion { echo: echo(request, completion) };
+    let body = match options.cache {
+        Some(_) => {
+            let prompt = serde_json::Value::from(prompt(request)).to_string();
+            forward(bytes, &[("prompt", Some(prompt)), ("echo", None)])?.into_bytes()
+        }
+        None => Vec::new(),
+    };
+    let form = ChatForm::Completion { prompt: echo(request, completion) };
     GatewayRequest::chat_for(request.clone(), form, body, options)
 }
 

@@ -17,10 +17,10 @@ use crate::{
 /// So many records are far below the two megabytes of a value in D1.
 const MOST: usize = 100;
 /// The platform gives a call 30 s after its client has left, and it may have used 25 of them (live.rs).
-const PATIENCE_MS: u64 = 3_000;
+const ANSWERS_MS: u64 = 2_000;
 
 thread_local! {
-    static CALLS: Batcher<Call, Result<(), Error>> = const { Batcher::new(MOST, PATIENCE_MS) };
+    static CALLS: Batcher<Call, Result<(), Error>> = const { Batcher::new(MOST, ANSWERS_MS) };
 }
 
 /// Records a call.
@@ -29,14 +29,15 @@ thread_local! {
 /// Those of the database.
 pub(super) async fn record(call: Call, database: &Database) -> Result<(), Error> {
     let call = Rc::new(call);
-    let write = async |calls: &[Rc<Call>]| match calls {
+    let write_them = async |calls: &[Rc<Call>]| match calls {
         [call] => vec![Some(write(call, database).await)],
         calls => write_all(calls, database).await,
     };
-    match Batcher::run(&CALLS, call.clone(), write).await {
-        Some(written) => written,
-        None => write_unless_there(&call, database).await,
+    if let Some(written) = Batcher::run(&CALLS, call.clone(), write_them).await {
+        return written;
     }
+    let _under_way = Batcher::under_way(&CALLS);
+    write_unless_there(&call, database).await
 }
 
 async fn write(call: &Call, database: &Database) -> Result<(), Error> {

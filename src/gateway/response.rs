@@ -31,6 +31,11 @@ pub(super) fn headers_of(candidate: &Candidate, attempts: u32, warnings: &[&str]
     headers
 }
 
+/// Whether the answer is from the cache.
+pub(super) fn is_hit(headers: &Headers) -> bool {
+    headers.iter().any(|(name, value)| *name == "x-gateway-cache" && value == "hit")
+}
+
 /// Adds warnings to the header.
 pub(super) fn warn(headers: &mut Headers, warnings: &[&str]) {
     const NAME: &str = "x-gateway-warnings";

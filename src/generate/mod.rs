@@ -56,7 +56,7 @@ use crate::{
         response::{Response, ResponseKind},
     },
     settings::Settings,
-    store::{Database, Rows},
+    store::{Database, Rows, shared::STATES},
 };
 
 const JOB_NOT_FOUND: Error = Error::NotFound(Resource::Job);
@@ -211,7 +211,7 @@ fn states(context: &RequestContext) -> Result<States, Error> {
 pub(crate) async fn status(context: RequestContext) -> Result<Response, Error> {
     let (states, database) = (states(&context)?, context.database()?);
     let statement = store::status(context.param("job_id"), context.caller.user_id()?, states, now_ms());
-    let answer = database.query_shared(statement).await?.into_json().ok_or(JOB_NOT_FOUND)?;
+    let answer = database.query_shared(&STATES, statement).await?.into_json().ok_or(JOB_NOT_FOUND)?;
     let (overdue, status) = answer.split_once('\n').unwrap_or_default();
     if !overdue.is_empty() {
         let (env, job_id) = (context.env.clone(), overdue.to_owned());

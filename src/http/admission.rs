@@ -90,7 +90,7 @@ impl Queue {
 
     /// A ticket for a request that arrives, unless the queue is full.
     fn enter(&mut self, now: i64) -> Option<Ticket> {
-        // The client of a queued request may have gone, and then the request never wakes.
+        // A request whose invocation the platform has ended never wakes.
         while self.tickets.front().is_some_and(|first| now - first.since > MOST_WAIT_MS) {
             self.tickets.pop_front();
         }

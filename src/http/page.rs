@@ -7,6 +7,7 @@ use crate::{
     store::{
         Database, Statement,
         page::{MAX_LIMIT, Page},
+        shared::LISTS,
     },
 };
 
@@ -46,7 +47,7 @@ pub(crate) async fn fetch(
     list: impl Fn(&Page) -> Statement,
 ) -> Result<Option<String>, Error> {
     loop {
-        let answer = database.query_shared(list(page)).await?.into_json();
+        let answer = database.query_shared(&LISTS, list(page)).await?.into_json();
         if answer.is_some() || page.limit == 1 {
             return Ok(answer);
         }

@@ -22,7 +22,7 @@ use crate::{
         log,
     },
     settings::{FromVars as _, Settings},
-    store::{Database, Rows, Statement},
+    store::{Database, Rows, Statement, shared::CREDENTIALS},
 };
 
 /// The id of the one user of a development Worker without sign-in.
@@ -141,7 +141,7 @@ pub(crate) async fn authenticate(
     match Token::parse(credential) {
         Ok(token) if token.kind() == TokenKind::Worker => {
             let machine = Database::open(env)?
-                .query_shared(store::machine(&token.hash()))
+                .query_shared(&CREDENTIALS, store::machine(&token.hash()))
                 .await?
                 .first::<store::Machine>()?;
             machine.map(|machine| Principal::Machine(machine.wallet).into()).ok_or(NOT_VALID)
@@ -176,9 +176,10 @@ async fn by_token(
     };
     let database = Database::open(env)?;
     let (grant, owner_rows) = match about_owner {
-        None => (database.query_shared(lookup).await?, None),
+        None => (database.query_shared(&CREDENTIALS, lookup).await?, None),
         Some(about_owner) => {
-            let [grant, rows] = database.batch_shared([lookup, about_owner(&token.hash())]).await?;
+            let [grant, rows] =
+                database.batch_shared(&CREDENTIALS, [lookup, about_owner(&token.hash())]).await?;
             (grant, Some(rows))
         }
     };

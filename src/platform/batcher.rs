@@ -16,15 +16,17 @@ use super::{
     notify::{Notifier, notifier},
 };
 
-/// A batch leaves a turn after it was begun. The request of an older one has ended before that.
+/// A batch leaves a turn after it was begun. The request of an older one has probably ended before that.
 const OLD_MS: i64 = 500;
+/// Nobody waits longer for a batch to leave.
+const LEAVES_MS: u64 = 1_000;
 
 /// Where requests meet: a `thread_local`, because an isolate is one thread. `T` is what one wants, `R` what it gets.
 pub(crate) struct Batcher<T, R> {
     /// The most that go together.
     most: usize,
-    /// No request waits longer for another one.
-    patience_ms: u64,
+    /// Nobody waits longer for what a batch that has left brings to those who did not begin it.
+    answers_ms: u64,
     /// How many batches are under way. One that is never heard of counts on: then each request waits a turn.
     under_way: Cell<u32>,
     /// The batch that others join.
@@ -32,14 +34,14 @@ pub(crate) struct Batcher<T, R> {
 }
 
 impl<T: 'static, R: 'static> Batcher<T, R> {
-    pub(crate) const fn new(most: usize, patience_ms: u64) -> Self {
-        Self { most, patience_ms, under_way: Cell::new(0), open: Cell::new(None) }
+    pub(crate) const fn new(most: usize, answers_ms: u64) -> Self {
+        Self { most, answers_ms, under_way: Cell::new(0), open: Cell::new(None) }
     }
 
     /// What `work` gives for `item`. It gets those of a batch, and returns what each gets, in their order.
     ///
     /// None if nothing was heard of the batch, or if `work` had nothing for this item. It may have been done all
-    /// the same, or may yet be.
+    /// the same, or may yet be. Who then helps itself is [`Self::under_way`] as well.
     pub(crate) async fn run(
         place: &'static LocalKey<Self>,
         item: Rc<T>,
@@ -56,7 +58,7 @@ impl<T: 'static, R: 'static> Batcher<T, R> {
             items.extend(others.iter().map(|member| member.item.clone()));
         }
         let mut results = {
-            let _under_way = UnderWay::begin(place);
+            let _under_way = Self::under_way(place);
             work(&items).await.into_iter()
         };
         let own = results.next().flatten();
@@ -66,11 +68,20 @@ impl<T: 'static, R: 'static> Batcher<T, R> {
         own
     }
 
+    /// Counts as a batch that is under way while the returned value exists.
+    pub(crate) fn under_way(place: &'static LocalKey<Self>) -> UnderWay<T, R> {
+        place.with(|batcher| batcher.under_way.set(batcher.under_way.get() + 1));
+        UnderWay(place)
+    }
+
     /// Joins a batch, and waits until it is done.
     async fn follow(place: &'static LocalKey<Self>, batch: &Batch<T, R, Notifier>, item: Rc<T>) -> Option<R> {
         let (notifier, notified) = notifier();
         let member = batch.join(item, notifier);
-        notified.within(place.with(|batcher| batcher.patience_ms)).await;
+        notified.within(LEAVES_MS).await;
+        if member.is_waiting() && batch.has_left.get() {
+            notified.within(place.with(|batcher| batcher.answers_ms)).await;
+        }
         member.leave()
     }
 
@@ -91,19 +102,12 @@ impl<T: 'static, R: 'static> Batcher<T, R> {
     /// Those that still wait. None can join any more.
     fn close(&self, batch: &Rc<Batch<T, R, Notifier>>) -> Vec<Rc<Member<T, R, Notifier>>> {
         self.open.set(self.open.take().filter(|open| !Rc::ptr_eq(open, batch)));
-        batch.waiting()
+        batch.leave()
     }
 }
 
 /// Counts a batch that is under way.
-struct UnderWay<T: 'static, R: 'static>(&'static LocalKey<Batcher<T, R>>);
-
-impl<T, R> UnderWay<T, R> {
-    fn begin(place: &'static LocalKey<Batcher<T, R>>) -> Self {
-        place.with(|batcher| batcher.under_way.set(batcher.under_way.get() + 1));
-        Self(place)
-    }
-}
+pub(crate) struct UnderWay<T: 'static, R: 'static>(&'static LocalKey<Batcher<T, R>>);
 
 impl<T, R> Drop for UnderWay<T, R> {
     fn drop(&mut self) {
@@ -115,6 +119,7 @@ impl<T, R> Drop for UnderWay<T, R> {
 #[derive(Debug)]
 struct Batch<T, R, N> {
     since: i64,
+    has_left: Cell<bool>,
     members: RefCell<Vec<Rc<Member<T, R, N>>>>,
 }
 
@@ -134,7 +139,7 @@ enum Fate<R> {
 
 impl<T, R, N> Batch<T, R, N> {
     const fn begun_at(since: i64) -> Self {
-        Self { since, members: RefCell::new(Vec::new()) }
+        Self { since, has_left: Cell::new(false), members: RefCell::new(Vec::new()) }
     }
 
     /// Whether another one may join. The one that leads it counts as a member.
@@ -148,7 +153,9 @@ impl<T, R, N> Batch<T, R, N> {
         member
     }
 
-    fn waiting(&self) -> Vec<Rc<Member<T, R, N>>> {
+    /// Those that still wait, with whom it leaves.
+    fn leave(&self) -> Vec<Rc<Member<T, R, N>>> {
+        self.has_left.set(true);
         let mut members = self.members.take();
         members.retain(|member| member.is_waiting());
         members
@@ -196,7 +203,7 @@ mod tests {
     fn each_gets_its_own_result_and_is_notified_once() {
         let batch = Texts::begun_at(0);
         let members = ["a", "b"].map(|item| batch.join(Rc::new(item), Count::default()));
-        let waiting = batch.waiting();
+        let waiting = batch.leave();
         assert_eq!(items(&waiting), ["a", "b"]);
         for (member, result) in waiting.iter().zip([Some(1), None]) {
             member.settle(result, notify);
@@ -211,7 +218,7 @@ mod tests {
         let batch = Texts::begun_at(0);
         let [early, late, patient] = ["a", "b", "c"].map(|item| batch.join(Rc::new(item), Count::default()));
         assert_eq!(early.leave(), None);
-        let waiting = batch.waiting();
+        let waiting = batch.leave();
         assert_eq!(items(&waiting), ["b", "c"]);
         // This one leaves while the batch is under way.
         assert_eq!(late.leave(), None);
@@ -251,7 +258,7 @@ mod tests {
         thread_local! {
             static PLACE: Batcher<&'static str, u32> = const { Batcher::new(3, 1) };
         }
-        let batches = [UnderWay::begin(&PLACE), UnderWay::begin(&PLACE)];
+        let batches = [Batcher::under_way(&PLACE), Batcher::under_way(&PLACE)];
         assert_eq!(PLACE.with(|place| place.under_way.get()), 2);
         drop(batches);
         assert_eq!(PLACE.with(|place| place.under_way.get()), 0);

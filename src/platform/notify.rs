@@ -37,7 +37,7 @@ impl Notifier {
 
 impl Notified {
     /// Waits until it is notified, at most `ms` milliseconds.
-    pub(crate) async fn within(self, ms: u64) {
-        select(JsFuture::from(self.0), sleep(ms)).await;
+    pub(crate) async fn within(&self, ms: u64) {
+        select(JsFuture::from(self.0.clone()), sleep(ms)).await;
     }
 }

@@ -14,7 +14,7 @@ pub(crate) mod sealing;
 mod settings;
 pub(crate) use settings::SETTINGS;
 pub(crate) mod shape;
-mod shared;
+pub(crate) mod shared;
 mod statement;
 mod turns;
 mod turso;
@@ -22,14 +22,16 @@ mod turso;
 pub(crate) use page::{newest_of_user, page};
 use settings::Turso;
 pub(crate) use settings::sealing_key;
+use shared::Trips;
 pub(crate) use statement::{Rows, Statement, Value, guard, sql};
 
-use std::cell::Cell;
+use std::{cell::RefCell, collections::BTreeMap, thread::LocalKey};
 
 use worker::Env;
 
 use crate::{
     error::Error,
+    platform::clock::now_ms,
     settings::{FromVars as _, Settings},
 };
 
@@ -63,9 +65,13 @@ impl Database {
 
     /// Like [`Self::query`], for a statement that may run twice, because it reads or is idempotent: at D1 it shares
     /// its round trip with those of other requests, if there are several at a time.
-    pub(crate) async fn query_shared(&self, statement: Statement) -> Result<Rows, Error> {
+    pub(crate) async fn query_shared(
+        &self,
+        trips: &'static LocalKey<Trips>,
+        statement: Statement,
+    ) -> Result<Rows, Error> {
         match self {
-            Self::D1(_) => self.batch_shared([statement]).await.map(|[rows]| rows),
+            Self::D1(_) => self.batch_shared(trips, [statement]).await.map(|[rows]| rows),
             Self::Turso(_) => self.query(statement).await,
         }
     }
@@ -73,11 +79,12 @@ impl Database {
     /// [`Self::query_shared`] for several statements.
     pub(crate) async fn batch_shared<const N: usize>(
         &self,
+        trips: &'static LocalKey<Trips>,
         statements: [Statement; N],
     ) -> Result<[Rows; N], Error> {
         let _waiting = Waiting::begin();
         let rows = match self {
-            Self::D1(database) => shared::batch(database, statements.into()).await?,
+            Self::D1(database) => shared::batch(trips, database, statements.into()).await?,
             Self::Turso(server) => turso::batch(server, statements.into()).await?,
         };
         of_each(rows)
@@ -113,30 +120,56 @@ fn of_each<const N: usize>(rows: Vec<Rows>) -> Result<[Rows; N], Error> {
 
 /// How many queries may wait for the database at once. It runs them one after the other, so a new
 /// request would wait too long; and running requests need further queries to finish.
-const MOST_WAITING: u32 = 256;
+const MOST_WAITING: usize = 256;
+/// No query takes so long. The platform ends an invocation about 30 s after its client has left, and drops nothing.
+const FORGOTTEN_MS: i64 = 60_000;
 
 thread_local! {
-    static WAITING: Cell<u32> = const { Cell::new(0) };
+    static WAITING: RefCell<WaitingQueries> = const { RefCell::new(WaitingQueries::NONE) };
 }
 
 /// Whether too many queries are waiting, so that new requests should be refused.
 pub(crate) fn is_overrun() -> bool {
-    WAITING.get() >= MOST_WAITING
+    WAITING.with_borrow_mut(|waiting| waiting.are_too_many(now_ms))
+}
+
+/// Since when queries wait, by their numbers.
+struct WaitingQueries {
+    next: u64,
+    since: BTreeMap<u64, i64>,
+}
+
+impl WaitingQueries {
+    const NONE: Self = Self { next: 0, since: BTreeMap::new() };
+
+    fn add(&mut self, now: i64) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        self.since.insert(number, now);
+        number
+    }
+
+    fn are_too_many(&mut self, now: impl Fn() -> i64) -> bool {
+        if self.since.len() >= MOST_WAITING {
+            let oldest = now() - FORGOTTEN_MS;
+            self.since.retain(|_, since| *since > oldest);
+        }
+        self.since.len() >= MOST_WAITING
+    }
 }
 
 /// A query that waits for the database.
-struct Waiting;
+struct Waiting(u64);
 
 impl Waiting {
     fn begin() -> Self {
-        WAITING.set(WAITING.get() + 1);
-        Self
+        Self(WAITING.with_borrow_mut(|waiting| waiting.add(now_ms())))
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        WAITING.set(WAITING.get().saturating_sub(1));
+        WAITING.with_borrow_mut(|waiting| waiting.since.remove(&self.0));
     }
 }
 
@@ -145,12 +178,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_database_is_overrun_only_while_too_many_queries_wait() {
-        let mut waiting: Vec<_> = (1..MOST_WAITING).map(|_| Waiting::begin()).collect();
-        assert!(!is_overrun());
-        waiting.push(Waiting::begin());
-        assert!(is_overrun());
-        waiting.pop();
-        assert!(!is_overrun());
+    fn the_database_is_overrun_while_too_many_queries_wait_that_are_not_forgotten() {
+        let mut waiting = WaitingQueries::NONE;
+        let numbers: Vec<u64> = (0..MOST_WAITING).map(|_| waiting.add(0)).collect();
+        assert!(waiting.are_too_many(|| FORGOTTEN_MS - 1));
+        waiting.since.remove(&numbers[7]);
+        assert!(!waiting.are_too_many(|| 1));
+        waiting.add(5);
+        assert!(waiting.are_too_many(|| 5));
+        assert!(!waiting.are_too_many(|| FORGOTTEN_MS));
     }
 }

@@ -1,43 +1,60 @@
 //! Requests that ask D1 at about the same time share a round trip.
 //!
 //! A round trip costs far more than what a statement does in it. If one of several cannot be answered, or nothing is
-//! heard of their batch, each asks by itself: so only what may run twice is shared. Reads and writes go apart: D1 repeats
-//! a batch of reads by itself, and reads need not wait for writes.
+//! heard of their batch, each asks by itself: so only what may run twice is shared. And only like goes with like,
+//! because all wait for the slowest.
 
-use std::rc::Rc;
+use std::{rc::Rc, thread::LocalKey};
 
 use super::{
     Rows, Statement,
     d1::{self, D1},
 };
-use crate::{error::Error, platform::batcher::Batcher};
+use crate::{
+    error::Error,
+    platform::{batcher::Batcher, log},
+};
 
 /// An answer is one string of D1's, however many requests it is for.
 const MOST: usize = 16;
-const PATIENCE_MS: u64 = 1_000;
+/// D1 takes as long for a batch that has left as for its statements one by one.
+const ANSWERS_MS: u64 = 5_000;
 
-type Trips = Batcher<Vec<Statement>, Result<Vec<Rows>, Error>>;
+/// What goes together.
+pub(crate) type Trips = Batcher<Vec<Statement>, Result<Vec<Rows>, Error>>;
 
 thread_local! {
-    static READS: Trips = const { Trips::new(MOST, PATIENCE_MS) };
-    static WRITES: Trips = const { Trips::new(MOST, PATIENCE_MS) };
+    /// Who is asking.
+    pub(crate) static CREDENTIALS: Trips = const { Trips::new(MOST, ANSWERS_MS) };
+    /// Pages of lists, which may be long.
+    pub(crate) static LISTS: Trips = const { Trips::new(MOST, ANSWERS_MS) };
+    /// The states of jobs.
+    pub(crate) static STATES: Trips = const { Trips::new(MOST, ANSWERS_MS) };
+    /// Files of hosted sites.
+    pub(crate) static SITE_FILES: Trips = const { Trips::new(MOST, ANSWERS_MS) };
+    /// Beats of machines.
+    pub(crate) static BEATS: Trips = const { Trips::new(MOST, ANSWERS_MS) };
 }
 
 /// Runs statements that may run twice, in one transaction with those of other requests. Returns the rows of each.
 ///
 /// # Errors
 /// As [`d1::batch`].
-pub(super) async fn batch(database: &D1, statements: Vec<Statement>) -> Result<Vec<Rows>, Error> {
-    let trips = if statements.iter().all(Statement::is_read) { &READS } else { &WRITES };
+pub(super) async fn batch(
+    trips: &'static LocalKey<Trips>,
+    database: &D1,
+    statements: Vec<Statement>,
+) -> Result<Vec<Rows>, Error> {
     let statements = Rc::new(statements);
     let ask = async |requests: &[Rc<Vec<Statement>>]| match requests {
         [one] => vec![Some(alone(database, one).await)],
         several => together(database, several).await,
     };
-    match Batcher::run(trips, statements.clone(), ask).await {
-        Some(rows) => rows,
-        None => alone(database, &statements).await,
+    if let Some(rows) = Batcher::run(trips, statements.clone(), ask).await {
+        return rows;
     }
+    let _under_way = Batcher::under_way(trips);
+    alone(database, &statements).await
 }
 
 async fn alone(database: &D1, statements: &[Statement]) -> Result<Vec<Rows>, Error> {
@@ -47,14 +64,41 @@ async fn alone(database: &D1, statements: &[Statement]) -> Result<Vec<Rows>, Err
     }
 }
 
-/// Nothing for each request if they could not be asked for together.
+/// Nothing for each request if one of them may be the reason why they cannot be answered together.
 async fn together(database: &D1, requests: &[Rc<Vec<Statement>>]) -> Vec<Option<Result<Vec<Rows>, Error>>> {
     let statements: Vec<&Statement> = requests.iter().flat_map(|statements| statements.iter()).collect();
-    let Ok(rows) = d1::batch(database, &statements).await else { return Vec::new() };
+    match d1::batch(database, &statements).await {
+        Ok(rows) => parts(rows, requests.iter().map(|statements| statements.len())),
+        Err(error @ Error::Unavailable(..)) => requests.iter().map(|_| Some(Err(error.clone()))).collect(),
+        Err(error) => {
+            log::failure("store.shared", &error);
+            Vec::new()
+        }
+    }
+}
+
+/// Cuts the rows of all statements into those of each request, which has so many.
+fn parts<E>(rows: Vec<Rows>, counts: impl Iterator<Item = usize>) -> Vec<Option<Result<Vec<Rows>, E>>> {
     let mut rows = rows.into_iter();
-    let part = |statements: &Rc<Vec<Statement>>| {
-        let part: Vec<Rows> = rows.by_ref().take(statements.len()).collect();
-        (part.len() == statements.len()).then_some(Ok(part))
+    let part = |count| {
+        let part: Vec<Rows> = rows.by_ref().take(count).collect();
+        (part.len() == count).then_some(Ok(part))
     };
-    requests.iter().map(part).collect()
+    counts.map(part).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_gets_the_rows_of_its_own_statements_or_nothing() {
+        let rows =
+            |names: &[&str]| names.iter().map(|name| Rows(vec![(*name).to_owned()])).collect::<Vec<_>>();
+        let cut = parts::<()>(rows(&["a", "b1", "b2", "c"]), [1, 2, 1, 1].into_iter());
+        assert_eq!(
+            cut,
+            [Some(Ok(rows(&["a"]))), Some(Ok(rows(&["b1", "b2"]))), Some(Ok(rows(&["c"]))), None]
+        );
+    }
 }

@@ -51,13 +51,6 @@ pub(crate) struct Statement {
     pub(crate) values: Vec<Value>,
 }
 
-impl Statement {
-    /// Whether it only reads: none with this first word does more.
-    pub(super) fn is_read(&self) -> bool {
-        self.sql.starts_with("SELECT")
-    }
-}
-
 /// `sql!("SELECT …", a, b)` makes a [`Statement`].
 macro_rules! sql {
     ($sql:expr $(, $value:expr)* $(,)?) => {

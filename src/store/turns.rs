@@ -4,7 +4,7 @@
 //! overtake each other until some are refused; with 16 and more for a long time it loses track of
 //! the next one and stops answering until a restart. With 4 it did neither and was as fast.
 //!
-//! A waiting request polls for its turn, because workerd lets no request wake another one.
+//! A waiting request polls for its turn, so that one which is forgotten keeps nobody waiting.
 
 use std::{
     cell::{Cell, RefCell},
@@ -17,8 +17,8 @@ use crate::platform::clock::{now_ms, sleep};
 const AT_ONCE: usize = 4;
 /// How often a waiting write polls.
 const POLL_MS: u64 = 4;
-/// How long after its start, or after its last poll, a write counts as alive: workerd forgets a
-/// request whose client leaves and drops nothing. A write takes a few milliseconds.
+/// How long after its start, or after its last poll, a write counts as alive: the platform forgets a
+/// request about 30 s after its client has left, and drops nothing. A write takes a few milliseconds.
 const ALIVE_MS: i64 = 1_000;
 
 thread_local! {

@@ -268,7 +268,7 @@ mod tests {
     fn a_stream_has_the_text_of_each_choice_while_it_arrives_and_no_end_if_it_is_cut() {
         let body = json!({ "model": "m", "prompt": "a", "stream": true, "stream_options": { "include_usage": true } });
         let completion = parse_completion(body.to_string().as_bytes()).unwrap();
-        let form = ChatForm::Completion { echo: Some("a".to_owned()) };
+        let form = ChatForm::Completion { prompt: Some("a".to_owned()) };
         let reply = Reply { form, ..Reply::new(&completion.requests[0], "1", 5) };
         let chunk = |index: u32, delta: Value, finish: Option<&str>| {
             let chunk = json!({ "id": "c", "choices": [{ "index": index, "delta": delta, "finish_reason": finish }] });

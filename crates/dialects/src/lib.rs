@@ -138,7 +138,9 @@ impl Dialect {
         let response = stream::restored(response, reply);
         match self {
             Self::Chat => match &reply.form {
-                ChatForm::Completion { echo } => render_completions(&[(echo.as_deref(), &response)], reply),
+                ChatForm::Completion { prompt } => {
+                    render_completions(&[(prompt.as_deref(), &response)], reply)
+                }
                 ChatForm::Chat | ChatForm::Original => chat::response::render(&response, reply),
             },
             Self::Responses => responses::response::render(&response, reply),

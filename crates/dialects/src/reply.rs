@@ -86,7 +86,7 @@ pub enum ChatForm {
     /// A stream has the original client's format; a whole answer is as in `Chat`.
     Original,
     /// A legacy completion, which begins with its prompt if the client wants it repeated.
-    Completion { echo: Option<String> },
+    Completion { prompt: Option<String> },
 }
 
 /// A user's daily budget, in micro-dollars.

@@ -426,8 +426,8 @@ impl Encoder {
             Dialect::Chat => match &reply.form {
                 ChatForm::Chat => Self::Chat(chat::encode::Encoder::new(reply)),
                 ChatForm::Original => Self::Original(chat::original::Encoder::new(reply)),
-                ChatForm::Completion { echo } => {
-                    Self::Completion(completions::Encoder::new(reply, echo.clone()))
+                ChatForm::Completion { prompt } => {
+                    Self::Completion(completions::Encoder::new(reply, prompt.clone()))
                 }
             },
             Dialect::Responses => Self::Responses(Box::new(responses::encode::Encoder::new(reply))),

@@ -72,6 +72,9 @@ pub(in crate::fleet) fn beat(beat: &Beat<'_>, now: i64, mirror_ms: i64) -> State
 pub(in crate::fleet) struct OpenWindow {
     pub(in crate::fleet) start: i64,
     pub(in crate::fleet) end: i64,
+    /// The beat was no later one than those before it.
+    #[serde(default)]
+    pub(in crate::fleet) is_stale: bool,
     #[serde(default)]
     pub(in crate::fleet) mirrors_time: bool,
     #[serde(default)]
@@ -84,10 +87,17 @@ impl From<&OpenWindow> for Window {
     }
 }
 
-pub(in crate::fleet) fn window(wallet: &str) -> Statement {
+/// The window of a machine whose beat of `at` has changed nothing at `now`: it is stale, unless this very beat was
+/// taken before, when it shared its round trip with others and nothing was heard of that.
+pub(in crate::fleet) fn window(wallet: &str, at: i64, now: i64) -> Statement {
     sql!(
-        "SELECT json_object('start', start_at, 'end', end_at) AS json FROM worker_windows WHERE wallet = ?1",
-        wallet
+        "SELECT json_object('start', start_at, 'end', end_at, 'isStale', json(iif(is_own, 'false', 'true')),
+           'mirrorsTime', json(iif(is_own AND time_mirrored_at = ?3, 'true', 'false')),
+           'mirrorsContainers', json(iif(is_own AND containers_mirrored_at = ?3, 'true', 'false'))) AS json
+         FROM (SELECT *, stamped_at = ?2 AND seen_at = ?3 AS is_own FROM worker_windows WHERE wallet = ?1)",
+        wallet,
+        at,
+        now
     )
 }
 

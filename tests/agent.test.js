@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
 import { PAGE, agents, builds, call, finish, kinds, scripted, text, texts, readEvents } from "./agents.js";
 import { claudeVars } from "./conversation.js";
+import { until } from "./deployments.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startWorker } from "./harness.js";
 
@@ -164,19 +165,13 @@ test("an answer of three megabytes, arguments that are not JSON, and a refusal e
 test("the owner's changes during a turn stay, and conflicting files are reported", async () => {
   const { appId } = await sendToEnd("A timer");
   const mine = { "index.html": "<p>mine</p>", "mine.txt": "mine" };
-  claude.setAnswer(scripted(
-    [write("index.html", "<p>theirs</p>"), write("theirs.txt", "theirs")],
-    () => [finish()],
-  ));
-  let release;
-  const changed = new Promise((resolve) => { release = resolve; });
   claude.setAnswer(scripted([write("index.html", "<p>theirs</p>"), write("theirs.txt", "theirs")], () => {
     claude.setFault({ hang: true });
-    claude.nextRequest().then(release);
     return [call("list_files")];
   }, [finish()]));
+  const third = claude.requests.length + 3;
   const running = await send("Change it", { applicationId: appId });
-  await changed;
+  await until(() => claude.requests.length === third, "the last step, which hangs");
   assert.equal((await api("PATCH", `/api/projects/${appId}`, { code: mine })).status, 200);
   claude.release();
   const events = await readEvents(running);

@@ -84,8 +84,8 @@ impl Call {
         let query = RouteQuery { names, preference: options.preference, prompt_tokens, allowed, keys: &keys };
         let mut candidates = models::candidates(&query, request, &catalogue, providers)?;
         let mut checked = guards.check(request)?;
-        let text = moderate::request_text(request);
-        checked.rules.extend(moderate::judge(&text, &guards.moderate_input, &keys, context, database).await?);
+        let text = || moderate::request_text(request);
+        checked.rules.extend(moderate::judge(text, &guards.moderate_input, &keys, context, database).await?);
         if keys.is_for_request() {
             only_first_provider(&mut candidates);
         }
@@ -242,8 +242,8 @@ impl Call {
         database: &Database,
     ) -> Result<hatch_dialects::Response, Error> {
         let watched = self.guards.watch(response)?;
-        let (text, rules) = (moderate::response_text(&watched), &self.guards.moderate_output);
-        let found = moderate::judge(&text, rules, &self.keys, context, database).await?;
+        let (text, rules) = (|| moderate::response_text(&watched), &self.guards.moderate_output);
+        let found = moderate::judge(text, rules, &self.keys, context, database).await?;
         let found: Vec<String> = found.iter().map(|rule| format!("guardrail: {rule}")).collect();
         response::warn(headers, &found.iter().map(String::as_str).collect::<Vec<_>>());
         Ok(watched)

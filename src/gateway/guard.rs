@@ -91,12 +91,7 @@ impl Guards {
                 return self.check_file(&mut document.source, checked);
             }
             Content::Foreign { kind, json, .. } if kind == SEARCH_RESULT => {
-                let Some(mut value) = tree(json.as_str()) else { return Ok(()) };
-                self.check_value(&mut value, checked)?;
-                if let Some(left) = Json::parse(&value.to_string()).filter(|_| checked.is_changed) {
-                    *json = left;
-                }
-                return Ok(());
+                return self.check_json(json, checked);
             }
             Content::ToolResult(result) => {
                 return result.parts.iter_mut().try_for_each(|part| self.check_part(part, checked));
@@ -108,7 +103,7 @@ impl Guards {
 
     fn check_file(&self, file: &mut MediaSource, checked: &mut Checked) -> Result<(), Error> {
         let Some(text) = file.as_text() else { return Ok(()) };
-        let mut left = text.clone().into_owned();
+        let mut left = text.to_string();
         self.check_text(&mut left, checked)?;
         if left != text {
             file.set_text(left);
@@ -116,16 +111,18 @@ impl Guards {
         Ok(())
     }
 
-    fn check_value(&self, value: &mut Value, checked: &mut Checked) -> Result<(), Error> {
-        match value {
-            Value::String(text) => self.check_text(text, checked),
-            Value::Array(items) => items.iter_mut().try_for_each(|item| self.check_value(item, checked)),
-            Value::Object(members) => {
-                let mut texts = members.iter_mut().filter(|(name, _)| !OPAQUE.contains(&name.as_str()));
-                texts.try_for_each(|(_, member)| self.check_value(member, checked))
+    fn check_json(&self, json: &mut Json, checked: &mut Checked) -> Result<(), Error> {
+        let mut value = tree(json.as_str()).ok_or_else(|| blocked_by(&["unreadable".to_owned()]))?;
+        let mut passes = Ok(());
+        for_each_text(&mut value, &mut |text| {
+            if passes.is_ok() {
+                passes = self.check_text(text, checked);
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+        });
+        if let Some(left) = Json::parse(&value.to_string()).filter(|_| checked.is_changed) {
+            *json = left;
         }
+        passes
     }
 
     fn check_text(&self, text: &mut String, checked: &mut Checked) -> Result<(), Error> {
@@ -181,22 +178,27 @@ impl Guards {
 
 /// Redacts all texts of a JSON value but what only providers read. `passes` becomes false if a rule blocks one.
 fn redact(value: &mut Value, guards: &[Guard], passes: &mut bool) {
-    match value {
-        Value::String(text) => {
-            for guard in guards {
-                let inspection = guard.inspect(text);
-                *passes &= !inspection.is_blocked;
-                if let Cow::Owned(left) = inspection.text {
-                    *text = left;
-                }
+    for_each_text(value, &mut |text| {
+        for guard in guards {
+            let inspection = guard.inspect(text);
+            *passes &= !inspection.is_blocked;
+            if let Cow::Owned(left) = inspection.text {
+                *text = left;
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| redact(item, guards, passes)),
+    });
+}
+
+/// Hands over all texts of a JSON value but what only providers read.
+fn for_each_text(value: &mut Value, visit: &mut dyn FnMut(&mut String)) {
+    match value {
+        Value::String(text) => visit(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| for_each_text(item, visit)),
         Value::Object(members) => {
             let is_picture = members.get("type").is_some_and(|kind| kind == PICTURE);
             let is_opaque = |name: &str| OPAQUE.contains(&name) || is_picture && name == "result";
             let texts = members.iter_mut().filter(|(name, _)| !is_opaque(name));
-            texts.for_each(|(_, member)| redact(member, guards, passes));
+            texts.for_each(|(_, member)| for_each_text(member, visit));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }

@@ -53,22 +53,26 @@ pub(super) fn response_text(response: &Response) -> String {
     parts.filter_map(Part::as_text).collect::<Vec<_>>().join("\n")
 }
 
-/// Judges a text by these rules, and returns the categories that were flagged.
+/// Judges a text by these rules, and returns the categories that were flagged. Without rules the text is not made.
 ///
 /// # Errors
 /// 400 with the categories if a rule blocks the text, or if the moderation model
 /// does not answer and a rule demands it.
 pub(super) async fn judge(
-    text: &str,
+    text: impl FnOnce() -> String,
     rules: &[Rule],
     keys: &Keys,
     context: &RequestContext,
     database: &Database,
 ) -> Result<Vec<String>, Error> {
-    if rules.is_empty() || text.is_empty() {
+    if rules.is_empty() {
         return Ok(Vec::new());
     }
-    match flagged(text, keys, context, database).await {
+    let text = text();
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    match flagged(&text, keys, context, database).await {
         Ok(found) if found.is_empty() => Ok(found),
         // A judgement names no place in the text, so redacting means blocking.
         Ok(found) if rules.iter().any(|rule| rule.action != Action::Flag) => Err(guard::blocked_by(&found)),

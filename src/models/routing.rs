@@ -338,6 +338,19 @@ mod tests {
         Ok(found.into_iter().map(|candidate| candidate.model.id).collect())
     }
 
+    /// The models that `auto` asks for a request, in their order.
+    fn automatically(request: &Request, catalogue: &Catalogue, providers: &'static Providers) -> Vec<String> {
+        let query = RouteQuery {
+            names: vec![AUTO],
+            preference: Preference::default(),
+            prompt_tokens: 1,
+            allowed: None,
+            keys: &Keys::default(),
+        };
+        let found = candidates(&query, request, catalogue, providers).unwrap();
+        found.into_iter().map(|candidate| candidate.model.id).collect()
+    }
+
     #[test]
     fn names_and_ids_become_candidates_in_their_order() {
         let request = Request::default();
@@ -387,15 +400,7 @@ mod tests {
                 Dialect::Chat.parse_request(body.as_bytes(), &InboundContext::default()).unwrap();
             (request.tool_choice, request.stop) =
                 (choice, stop.iter().map(|stop| (*stop).to_owned()).collect());
-            let query = RouteQuery {
-                names: vec![AUTO],
-                preference: Preference::default(),
-                prompt_tokens: 1,
-                allowed: None,
-                keys: &Keys::default(),
-            };
-            let found = candidates(&query, &request, &catalogue, providers).unwrap();
-            found.into_iter().map(|candidate| candidate.model.id).collect::<Vec<_>>()
+            automatically(&request, &catalogue, providers)
         };
         assert_eq!(route(None, &[]), ["anthropic/a", "anthropic/b", "openai/a", "openai/b"]);
         let forced = route(Some(ToolChoice::Required), &[]);
@@ -411,17 +416,7 @@ mod tests {
         let mut plain = Model::for_test("openai/plain");
         plain.capabilities.push("sampling".to_owned());
         catalogue.models = vec![Model::for_test("anthropic/a"), Model::for_test("openai/a"), plain];
-        let route = |request: &Request| {
-            let query = RouteQuery {
-                names: vec!["auto"],
-                preference: Preference::default(),
-                prompt_tokens: 1,
-                allowed: None,
-                keys: &Keys::default(),
-            };
-            let found = candidates(&query, request, &catalogue, providers).unwrap();
-            found.into_iter().map(|candidate| candidate.model.id).collect::<Vec<_>>()
-        };
+        let route = |request: &Request| automatically(request, &catalogue, providers);
         let stop = Request { stop: vec!["END".to_owned()], ..Request::default() };
         let cool = Request { temperature: Some(0.2), ..Request::default() };
         assert_eq!(route(&Request::default()), ["anthropic/a", "openai/a", "openai/plain"]);
@@ -447,15 +442,7 @@ mod tests {
         let route = |dialect: Dialect, messages: &str, more: &str| {
             let body = format!(r#"{{"model":"auto","max_tokens":9,"messages":[{messages}]{more}}}"#);
             let request = dialect.parse_request(body.as_bytes(), &InboundContext::default()).unwrap();
-            let query = RouteQuery {
-                names: vec![AUTO],
-                preference: Preference::default(),
-                prompt_tokens: 1,
-                allowed: None,
-                keys: &Keys::default(),
-            };
-            let found = candidates(&query, &request, &catalogue, providers).unwrap();
-            found.into_iter().map(|candidate| candidate.model.id).collect::<Vec<_>>()
+            automatically(&request, &catalogue, providers)
         };
         let hi = r#"{"role":"user","content":"x"}"#;
         let (new_first, old_first) =

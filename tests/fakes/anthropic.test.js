@@ -248,6 +248,17 @@ test('a stalled stream sends so many bytes, keeps the socket, and goes on when r
   assert.ok(Buffer.concat(parts).equals(fake.requests.at(-1).bytes));
 });
 
+test('a stream that is released before its stall does not stall', async () => {
+  fake.setFault({ chunkBytes: 10, delayMs: 1, stallAfterBytes: 100 });
+  const reader = (await stream()).body.getReader();
+  const first = (await reader.read()).value;
+  assert.ok(first.length < 100);
+  fake.release();
+  const parts = [first];
+  for (let part = await reader.read(); !part.done; part = await reader.read()) parts.push(part.value);
+  assert.ok(Buffer.concat(parts).equals(fake.requests.at(-1).bytes));
+});
+
 test('an error in the middle of a stream ends it, and the official SDK throws it', async () => {
   fake.setFault({ errorEventAfter: 3, type: 'overloaded_error' }, { errorEventAfter: 3 });
   const got = (await bytes(await stream())).toString();

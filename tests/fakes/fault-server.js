@@ -58,7 +58,7 @@ export async function startFaultServer(service) {
   const requests = [];
   let faults = [];
   let waiting = [];
-  let gate = openable();
+  let held = [];
 
   const server = http.createServer({ keepAliveTimeout: 0 }, (req, res) => {
     handle(req, res).catch((error) => {
@@ -84,11 +84,12 @@ export async function startFaultServer(service) {
     let reply = service.refusal(request);
     if (!reply) {
       request.fault = takeFault(request) ?? {};
+      if (request.fault.hang || request.fault.stallAfterBytes !== undefined) hold(request);
       reply = struck(request, request.fault);
     }
     request.status = reply.status;
     log(request);
-    if (request.fault?.hang) await Promise.race([gate.promise, request.ended]);
+    if (request.fault?.hang) await Promise.race([request.released, request.ended]);
     await send(res, request, reply);
   }
 
@@ -115,7 +116,7 @@ export async function startFaultServer(service) {
       if (request.bytesSent >= limit) {
         if (fault.cutAfterBytes !== undefined) return cut(res, request);
         limit = Infinity;
-        await Promise.race([gate.promise, request.ended]);
+        await Promise.race([request.released, request.ended]);
         await write(res, request, piece.subarray(room));
       }
       if (request.outcome) return;
@@ -144,6 +145,13 @@ export async function startFaultServer(service) {
     return fault;
   }
 
+  // From its fault on: a test that releases as soon as it has read something may be quicker than the stall.
+  function hold(request) {
+    const { promise, resolve } = Promise.withResolvers();
+    Object.defineProperty(request, 'released', { value: promise });
+    held.push(resolve);
+  }
+
   function log(request) {
     requests.push(request);
     for (const resolve of waiting) resolve(request);
@@ -166,10 +174,10 @@ export async function startFaultServer(service) {
       }
       faults = next.map((fault) => ({ times: 1, ...fault }));
     },
-    /** Lets requests that hang or stall go on to their normal end. */
+    /** Lets the requests in the log, which hang or stall or are about to, go on to their normal end. */
     release() {
-      gate.open();
-      gate = openable();
+      for (const resolve of held) resolve();
+      held = [];
     },
     /** A promise of the next request, given when it is read and before it is answered. */
     nextRequest: () => new Promise((resolve) => waiting.push(resolve)),
@@ -245,10 +253,4 @@ function split(pieces, { chunkBytes, delayMs }) {
     return Array.from({ length: Math.ceil(whole.length / chunkBytes) }, (_, i) => whole.subarray(i * chunkBytes, (i + 1) * chunkBytes));
   }
   return delayMs ? pieces : [Buffer.concat(pieces)];
-}
-
-function openable() {
-  let open;
-  const promise = new Promise((resolve) => { open = resolve; });
-  return { promise, open };
 }

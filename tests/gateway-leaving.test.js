@@ -77,6 +77,15 @@ for (const [path, body, price, headers] of ROUTES) {
   });
 }
 
+test("a client that hangs up on several prompts pays for all", async () => {
+  const key = await newBudget();
+  gpt.setAnswer(HELLO);
+  await leave(key.key, "/v1/completions", { prompt: ["a", "b", "c", "d", "e", "f"] });
+  gpt.release();
+  const { calls, used, reserved } = await paid(key, 6);
+  assert.deepEqual([calls, used, reserved], [Array(6).fill([200, "gpt/m", PRICE, 0]), 6 * PRICE, 0]);
+});
+
 test("a client that hangs up on a moderation pays for it", async () => {
   const key = await newBudget();
   await leave(key.key, "/v1/moderations", { input: "Hello" });

@@ -1,18 +1,22 @@
 //! `POST /v1/completions`: the legacy API, sent to the models as a chat.
 
+use std::cell::Cell;
+
+use futures::{StreamExt as _, stream};
 use hatch_dialects::{
-    ChatForm, Completion, Reply, Request, Response as DialectResponse, forward, parse_completion,
-    render_completions, request::Message,
+    ChatForm, Completion, Request, forward, parse_completion, render_completions, request::Message,
 };
 
 use super::{
-    call,
+    call::{self, Whole},
+    ledger::Budgets,
     request::{GatewayRequest, Options},
     response,
 };
 use crate::{
     error::Error,
     http::{RequestContext, body},
+    models::KeyLimits,
     platform::response::{Response, ResponseKind},
 };
 
@@ -26,31 +30,49 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     }
 }
 
-/// Answers several prompts, one after the other. The headers are of the last one that a model has answered, if not all
-/// are from the cache.
+/// How many prompts of a request are asked at once: a Worker has six connections, and the database needs one.
+const AT_ONCE: usize = 4;
+
+/// Answers several prompts. The first that fails is the whole request's error, and no more are asked then; those that
+/// are under way are waited for, because a call that is dropped would not be recorded. The headers are of the last one
+/// that a model has answered, if not all are from the cache.
 async fn answer_all(
     completion: &Completion,
     bytes: &[u8],
     context: &RequestContext,
 ) -> Result<Response, Error> {
     let database = context.database()?;
-    let mut answers: Vec<(Option<String>, DialectResponse)> = Vec::new();
-    let mut last: Option<(Reply, response::Headers)> = None;
-    for request in &completion.requests {
+    // With a cache a prompt that is there twice has the answer of the first one.
+    let at_once = if Options::read(context)?.cache.is_some() { 1 } else { AT_ONCE };
+    let limits = KeyLimits::parse(context.caller.user()?.gateway.as_deref())?;
+    Budgets::of(&limits, context)?.count_request(&database).await?;
+    let has_failed = Cell::new(false);
+    let ask = async |request: &Request| {
         let mut options = Options::read(context)?;
-        options.is_counted = last.is_some();
+        options.is_counted = true;
         let mut inbound = chat(request, completion, bytes, options)?;
-        let whole = call::whole(&mut inbound, context, &database).await?;
-        answers.push((echo(request, completion), whole.answer));
-        if last.is_none() || !response::is_hit(&whole.headers) {
-            last = Some((whole.reply, whole.headers));
-        }
-    }
-    let (reply, headers) = last.ok_or_else(|| Error::Internal("a completion without a prompt".to_owned()))?;
-    let answers: Vec<_> = answers.iter().map(|(echo, answer)| (echo.as_deref(), answer)).collect();
-    let json = render_completions(&answers, &reply).into_bytes();
+        call::whole(&mut inbound, context, &database).await
+    };
+    let asked = stream::iter(&completion.requests).map(async |request| match has_failed.get() {
+        true => None,
+        false => Some(ask(request).await.inspect_err(|_| has_failed.set(true))),
+    });
+    let answers: Vec<Option<Result<Whole, Error>>> = asked.buffered(at_once).collect().await;
+    let answers: Vec<Whole> = answers.into_iter().flatten().collect::<Result<_, _>>()?;
+    render(completion, &answers, context)
+}
+
+fn render(completion: &Completion, answers: &[Whole], context: &RequestContext) -> Result<Response, Error> {
+    let of_model = answers.iter().rfind(|whole| !response::is_hit(&whole.headers));
+    let head = of_model.or(answers.first());
+    let head = head.ok_or_else(|| Error::Internal("a completion without a prompt".to_owned()))?;
+    let echoes = completion.requests.iter().map(|request| echo(request, completion));
+    let echoes: Vec<Option<String>> = echoes.collect();
+    let answers: Vec<_> =
+        echoes.iter().map(Option::as_deref).zip(answers.iter().map(|whole| &whole.answer)).collect();
+    let json = render_completions(&answers, &head.reply).into_bytes();
     let response = Response::bytes(ResponseKind::Api, 200, "application/json", json);
-    Ok(response::with(response, headers, &context.request_id))
+    Ok(response::with(response, head.headers.clone(), &context.request_id))
 }
 
 /// The chat of one prompt. It is cached as a completion of this prompt alone, without its echo.

@@ -157,21 +157,22 @@ test("messages that are too large for a row are an object, which is read, export
   await gone(last.file, "deleted with the account");
 });
 
+const sweep = () => worker.worker.scheduled({ cron: "* * * * *" });
+const reads = async (init) => (await fetch(`${worker.url}/reads`, init)).text();
+/** The response to a request that has read its row before the change, and reads the object after it. */
+async function overtaken(key, change, method, path, body) {
+  await reads({ method: "POST", body: "held" });
+  const response = api(method, path, body, as(key));
+  await until(async () => (await reads()) === "waiting");
+  await change();
+  await sweep();
+  await reads({ method: "POST", body: "free" });
+  return response;
+}
+
 test("who reads a row whose object is replaced or deleted before it is read gets what is there then", async () => {
   const eve = await signIn();
   const eves = await keyOf(eve);
-  const reads = async (init) => (await fetch(`${worker.url}/reads`, init)).text();
-  /** The response to a request that has read its row before the change, and reads the object after it. */
-  const overtaken = async (change, method, path, body) => {
-    await reads({ method: "POST", body: "held" });
-    const response = api(method, path, body, as(eves));
-    await until(async () => (await reads()) === "waiting");
-    await change();
-    await sweep();
-    await reads({ method: "POST", body: "free" });
-    return response;
-  };
-  const sweep = () => worker.worker.scheduled({ cron: "* * * * *" });
   const [one, two] = ["1", "2"].map((digit) => digit.repeat(1_600_000));
   const talk = (content) => store(eves, { completion_id: "race", messages: [{ role: "user", content }] }, "/chat/completions");
   const remove = () => ok("DELETE", "/chat/completions/race", undefined, eves);
@@ -180,7 +181,7 @@ test("who reads a row whose object is replaced or deleted before it is read gets
     for (const [change, status, content] of [[() => talk(two), 200, two], [() => talk("Hi"), 200, "Hi"], [remove, 404]]) {
       await talk(one);
       const { share_id } = await ok("POST", "/chat/completions/race/share", undefined, eves);
-      const response = await overtaken(change, "GET", path(share_id));
+      const response = await overtaken(eves, change, "GET", path(share_id));
       const { data, messages = data } = await response.json();
       assert.ok(response.status === status && messages?.[0].content === content, `${response.status} instead of ${status}: ${path(share_id)}`);
     }
@@ -194,9 +195,37 @@ test("who reads a row whose object is replaced or deleted before it is read gets
     [404, ({ output }) => next({ input: [{ type: "item_reference", id: output[0].id }] })],
   ]) {
     const response = await responses.create({ model: "gpt/m", input: one });
-    const got = await overtaken(() => responses.delete(response.id), ...request(response));
+    const got = await overtaken(eves, () => responses.delete(response.id), ...request(response));
     assert.equal(got.status, status, await got.text());
   }
+});
+
+test("an export has a chat that is replaced while it is written as it is then, and not one that is deleted", async () => {
+  const eve = await signIn();
+  const eves = await keyOf(eve);
+  const [one, two] = ["1", "2"].map((digit) => digit.repeat(1_600_000));
+  const talk = (id, content) => store(eves, { completion_id: id, messages: [{ role: "user", content }] }, "/chat/completions");
+  gpt.setAnswer("Yes.");
+  await talk("first", one);
+  await talk("race", one);
+  await talk("last", "Bye");
+  await sql("UPDATE stored_completions SET created_at = CASE id WHEN 'first' THEN 1 WHEN 'race' THEN 2 ELSE 3 END WHERE user_id = ?", eve.userId);
+  const remove = () => ok("DELETE", "/chat/completions/race", undefined, eves);
+  for (const [change, race] of [[() => talk("race", two), [["race", two]]], [() => talk("race", "Hi"), [["race", "Hi"]]], [remove, []]]) {
+    const { storedCompletions } = await (await overtaken(eve.token, change, "GET", "/auth/export")).json();
+    const got = storedCompletions.map(({ id, messages }) => [id, messages?.[0].content]);
+    const expected = [["last", "Bye"], ...race, ["first", one]];
+    assert.ok(JSON.stringify(got) === JSON.stringify(expected), JSON.stringify(got.map(([id, content]) => [id, content?.slice(0, 9)])));
+    if (race.length > 0) {
+      await talk("race", one);
+      await sql("UPDATE stored_completions SET created_at = 2 WHERE id = 'race'");
+    }
+  }
+  // An object that is lost for good takes nothing else along.
+  const [{ file }] = await sql("SELECT file FROM stored_completions WHERE user_id = ? AND id = 'first'", eve.userId);
+  await worker.env.FILES.delete(file);
+  assert.deepEqual((await ok("GET", "/auth/export", undefined, eve.token)).storedCompletions.map(({ id }) => id), ["last"]);
+  await ok("DELETE", "/chat/completions", undefined, eves);
 });
 
 test("who wants an answer stored that is too large for that is told so", async () => {

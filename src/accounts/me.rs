@@ -10,7 +10,10 @@ use crate::store::owned::Owned;
 use crate::{
     clouds::{self, undeploy},
     error::Error,
-    http::{RequestContext, page},
+    http::{
+        RequestContext,
+        page::{self, Row},
+    },
     identity::{Credential, quotas, store as users},
     platform::{
         log,
@@ -124,6 +127,9 @@ async fn write(
     Ok(())
 }
 
+/// How often a row is read whose file is gone.
+const MOST_READS: u32 = 3;
+
 /// Writes the rows of a list, with what is in their files if they may have some.
 async fn write_list(
     client: &Writer,
@@ -131,70 +137,82 @@ async fn write_list(
     files: Option<&Env>,
     list: impl Fn(&Page) -> Statement,
 ) -> Result<(), ExportAborted> {
-    let (mut page, mut separator) = (Page::first(MAX_LIMIT), "");
+    let (mut page, mut separator, mut reads) = (Page::first(MAX_LIMIT), "", 0);
     loop {
         let answer = page::fetch(database, &mut page, &list).await?.unwrap_or_default();
-        let (last, rows) = page::split(&answer);
-        let has_rows = match files {
+        let (rows, has_more) = page::rows(&answer);
+        let written = match files {
             Some(env) => write_with_files(client, &rows, separator, env).await?,
             None => write_rows(client, &rows, separator).await?,
         };
         // The page may be empty by now, because its rows were deleted meanwhile.
-        if has_rows {
-            separator = ",";
+        if written > 0 {
+            (separator, reads) = (",", 0);
         }
-        let Some((key, id)) = last else { return Ok(()) };
+        reads += 1;
+        let last = match rows.get(written) {
+            // It was deleted or replaced since it was read, so the list goes on with what is there now.
+            Some(_) if reads < MOST_READS => written.checked_sub(1).and_then(|last| rows.get(last)),
+            Some(lost) => {
+                log::failure("accounts.export", &Error::Internal("the file of a row is missing".to_owned()));
+                Some(lost)
+            }
+            None if has_more => rows.last(),
+            None => return Ok(()),
+        };
+        let end = last.and_then(|row| row.end()).map(|(key, id)| (key, id.to_owned()));
         // Long rows make a page short, and the next rows are probably long too.
-        let limit = (page.limit * 2).min(MAX_LIMIT);
-        page = Page { limit, after: Some((key, id.to_owned())) };
+        page = Page { limit: (page.limit * 2).min(MAX_LIMIT), after: end.or(page.after) };
     }
 }
 
-/// Returns whether there were any.
-async fn write_rows(client: &Writer, list: &str, separator: &str) -> Result<bool, ExportAborted> {
-    let rows = list.strip_prefix('[').and_then(|rows| rows.strip_suffix(']')).unwrap_or_default();
+/// Returns how many rows are written: all.
+async fn write_rows(client: &Writer, rows: &[Row<'_>], separator: &str) -> Result<usize, ExportAborted> {
     if !rows.is_empty() {
-        client.write(format!("{separator}{rows}").as_bytes()).await?;
+        client.write(format!("{separator}{}", page::joined(rows)).as_bytes()).await?;
     }
-    Ok(!rows.is_empty())
+    Ok(rows.len())
 }
 
-/// Like [`write_rows`], with what is in the rows' files.
+/// Writes rows with what is in their files. Returns how many are written: those before the first whose file is gone.
 async fn write_with_files(
     client: &Writer,
-    list: &str,
+    rows: &[Row<'_>],
     separator: &str,
     env: &Env,
-) -> Result<bool, ExportAborted> {
-    let rows: Vec<Map<String, Value>> =
-        hatch_json::from_str(list).map_err(|error| Error::database(error.to_string()))?;
-    let has_rows = !rows.is_empty();
+) -> Result<usize, ExportAborted> {
     let mut separator = separator;
-    for mut row in rows {
-        let file = row.remove("file");
-        let row = format!("{separator}{}", Value::Object(row));
-        match file.as_ref().and_then(Value::as_str) {
-            Some(key) => write_with_file(client, &row, key, env).await?,
-            None => client.write(row.as_bytes()).await?,
+    for (at, row) in rows.iter().enumerate() {
+        let row = hatch_json::from_str(row.json).map_err(|error| Error::database(error.to_string()))?;
+        if !write_with_file(client, row, separator, env).await? {
+            return Ok(at);
         }
         separator = ",";
     }
-    Ok(has_rows)
+    Ok(rows.len())
 }
 
-/// Writes a row with the members of its file, which are passed on as they are: they may be large. The file may be gone
-/// by now, with the row.
-async fn write_with_file(client: &Writer, row: &str, key: &str, env: &Env) -> Result<(), ExportAborted> {
-    let (Some(open), Some(members)) = (row.strip_suffix('}'), files::read_from(env, key, AFTER_BRACE).await?)
-    else {
-        return Ok(client.write(row.as_bytes()).await?);
+/// Writes a row with the members of its file, which are passed on as they are: they may be large. Writes nothing and
+/// returns false if the file is gone.
+async fn write_with_file(
+    client: &Writer,
+    mut row: Map<String, Value>,
+    separator: &str,
+    env: &Env,
+) -> Result<bool, ExportAborted> {
+    let file = row.remove("file");
+    let row = format!("{separator}{}", Value::Object(row));
+    let (Some(key), Some(open)) = (file.as_ref().and_then(Value::as_str), row.strip_suffix('}')) else {
+        client.write(row.as_bytes()).await?;
+        return Ok(true);
     };
+    let Some(members) = files::read_from(env, key, AFTER_BRACE).await? else { return Ok(false) };
     client.write(format!("{open},").as_bytes()).await?;
     let mut chunks = Chunks::of(&members, 1, CHUNK)?;
     while let Some(chunk) = chunks.next().await? {
         client.write(&chunk).await?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// How many bytes of a file are read at a time.

@@ -60,24 +60,40 @@ pub(crate) fn is_empty(answer: Option<&str>) -> bool {
     split(answer.unwrap_or_default()).1 == "[]"
 }
 
-/// Splits the output of a list statement, the lines of [`crate::store::page`], into the start of
-/// the next page and the list.
-pub(crate) fn split(answer: &str) -> (Option<(i64, &str)>, String) {
+/// A row of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Row<'a> {
+    key: &'a str,
+    pub(crate) json: &'a str,
+}
+
+impl<'a> Row<'a> {
+    /// Where a page starts that goes on after this row.
+    pub(crate) fn end(self) -> Option<(i64, &'a str)> {
+        let (key, id) = self.key.split_once('.')?;
+        Some((key.parse().ok()?, id))
+    }
+}
+
+/// The rows in the output of a list statement, the lines of [`crate::store::page`], and whether there are more.
+pub(crate) fn rows(answer: &str) -> (Vec<Row<'_>>, bool) {
     let (limit, rows) = answer.split_once('\n').unwrap_or_default();
     let (limit, mut lines) = (limit.parse().unwrap_or(0), rows.split('\n'));
-    let (mut list, mut last) = (String::with_capacity(rows.len() + 2), None);
-    list.push('[');
-    for _ in 0..limit {
-        let (Some(key), Some(json)) = (lines.next(), lines.next()) else { break };
-        if last.is_some() {
-            list.push(',');
-        }
-        list.push_str(json);
-        last = Some(key);
-    }
-    list.push(']');
-    let next = last.filter(|_| lines.next().is_some()).and_then(|key| key.split_once('.'));
-    (next.and_then(|(key, id)| Some((key.parse().ok()?, id))), list)
+    let next = |_| Some(Row { key: lines.next()?, json: lines.next()? });
+    let rows = (0..limit).map_while(next).collect();
+    (rows, lines.next().is_some())
+}
+
+/// The JSON of rows, without the brackets of a list.
+pub(crate) fn joined(rows: &[Row<'_>]) -> String {
+    rows.iter().map(|row| row.json).collect::<Vec<_>>().join(",")
+}
+
+/// Splits the output of a list statement into the start of the next page and the list.
+pub(crate) fn split(answer: &str) -> (Option<(i64, &str)>, String) {
+    let (rows, has_more) = rows(answer);
+    let next = rows.last().filter(|_| has_more).and_then(|row| row.end());
+    (next, format!("[{}]", joined(&rows)))
 }
 
 /// The response for a list whose rows SQLite assembled, with `Link: <…>; rel="next"` (RFC 8288)

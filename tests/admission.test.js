@@ -3,10 +3,13 @@
 import assert from "node:assert/strict";
 import { request } from "node:http";
 import test from "node:test";
+import { messages } from "./conversation.js";
 import { until } from "./deployments.js";
 import { startWorker } from "./harness.js";
 
-const { api, url } = await startWorker({}, [], { before: "tests/unsteady.js" });
+// Whatever ends a stream here, it is not a model's silence.
+const hatch = await startWorker({ UPSTREAM_IDLE_TIMEOUT_MS: "600000", GATEWAY_IDLE_MS: "600000" }, [], { before: "tests/unsteady.js" });
+const { api, url, sql } = hatch;
 
 const LISTS = 600;
 
@@ -36,15 +39,16 @@ test("A health check does not wait for the requests before it, and what is too m
 });
 
 /** A request whose client can hang up. */
-function leaving(path) {
-  const sent = request(`${url}${path}`, { agent: false });
+function leaving(path, { method = "GET", body, headers } = {}) {
+  const sent = request(`${url}${path}`, { agent: false, method, headers: { "content-type": "application/json", ...headers } });
   const left = new Promise((resolve) => sent.once("error", resolve));
-  sent.end();
+  sent.end(body && JSON.stringify(body));
   return { left, leave: () => sent.socket.resetAndDestroy() };
 }
 
+const database = async (parameters = "") => (await fetch(`${url}/database?${parameters}`)).json();
+
 test("clients that hang up while the database is slow leave no place taken behind them", { skip: process.env.DATABASE === "turso" && "this slows D1 down" }, async () => {
-  const database = async (parameters = "") => (await fetch(`${url}/database?${parameters}`)).json();
   // In three rounds more than may wait for the database at once (MOST_WAITING of src/store/mod.rs).
   const { id } = await (await api("POST", "/api/projects", { name: "Slow" })).json();
   for (let round = 0; round < 3; round++) {
@@ -57,4 +61,38 @@ test("clients that hang up while the database is slow leave no place taken behin
     await until(async () => (await database()).waiting === 0, "the end of all queries");
     assert.equal((await api("GET", `/api/projects/${id}`)).status, 200, `after ${round + 1} rounds`);
   }
+});
+
+test("a stream whose client has hung up before it began ends by itself, and what it carried is saved", { skip: process.env.DATABASE === "turso" && "this slows D1 down" }, async () => {
+  const post = async (path, body, headers) => {
+    const response = await api("POST", path, body, headers);
+    assert.ok(response.ok, await response.clone().text());
+    return response.json();
+  };
+  const { id } = await post("/api/projects", { name: "Left", code: { "index.html": "<h1>Hi</h1>" } });
+  const { deploymentId } = await post("/api/deploy", { projectId: id, platform: "preview" });
+  const { job_id: job } = await post("/api/generate", { prompt: "A booking app for barbers" });
+  const question = (headers) => ({ method: "POST", body: { projectId: id, message: "Build it" }, headers });
+  const streams = [
+    ["/auth/export"],
+    [`/api/deploy/${deploymentId}/stream`],
+    [`/api/status/${job}/events`],
+    ["/api/chat?format=events", question({ "idempotency-key": "left" })],
+    // The same turn, followed.
+    ["/api/chat?format=events", question({ "idempotency-key": "left" })],
+    ["/v1/chat/completions", { method: "POST", body: { model: "sandbox", stream: true, messages: [{ role: "user", content: "Hi" }] } }],
+  ];
+  await until(async () => (await database()).work === 0, "the end of all work before");
+  for (const [path, options] of streams) {
+    await database("held=SELECT");
+    const { left, leave } = leaving(path, options);
+    await until(async () => (await database()).waiting > 0, `${path} at the database`);
+    leave();
+    await left;
+    await database("held=");
+    await until(async () => (await database()).work === 0, `the end of ${path}`);
+  }
+  const [, answer] = await messages(hatch, id);
+  assert.deepEqual([answer.role, answer.status], ["assistant", "complete"]);
+  assert.deepEqual((await sql("SELECT status FROM model_calls")).map(({ status }) => status), [200]);
 });

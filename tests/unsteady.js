@@ -1,7 +1,7 @@
 // The built Worker with a database that is slow, or fails when it does something for several requests together. In place of
 // build/index.js it also answers /database: it tells of the time since the last time how many statements with the text
-// `about` each round trip had (`trips`) and how many calls of the gateway were recorded together (`calls`), and how many
-// trips wait now. Its parameters:
+// `about` each round trip had (`trips`) and how many calls of the gateway were recorded together (`calls`), how many
+// trips wait now, and how much `work` goes on after its request or without it. Its parameters:
 //
 // - `held=<text>`    each trip with this text in a statement waits, until it is empty
 // - `poison=<value>` a trip with a statement that binds this value is refused
@@ -20,6 +20,7 @@ let held = "";
 let about = "";
 let poison;
 let waiting = 0;
+let work = 0;
 let told = { calls: [], trips: [] };
 
 const raw = Symbol("the statement itself");
@@ -75,13 +76,23 @@ function unsteady(database) {
   return new Proxy(database, { get: (_, name) => Reflect.get(Object.hasOwn(methods, name) ? methods : database, name) });
 }
 
+/** A context that counts what the invocation waits for. */
+function counting(context) {
+  const waitUntil = (promise) => {
+    work += 1;
+    const done = () => (work -= 1);
+    context.waitUntil(promise.then(done, done));
+  };
+  return new Proxy(context, { get: (_, name) => (name === "waitUntil" ? waitUntil : Reflect.get(context, name)) });
+}
+
 export default {
   fetch(request, env, context) {
     const { pathname, searchParams: wanted } = new URL(request.url);
-    if (pathname !== "/database") return hatch.fetch(request, { ...env, DB: unsteady(env.DB) }, context);
+    if (pathname !== "/database") return hatch.fetch(request, { ...env, DB: unsteady(env.DB) }, counting(context));
     about = wanted.get("about") ?? "";
     const trips = told.trips.map((all) => all.filter((sql) => sql.includes(about)).length).filter(Boolean);
-    const answer = { calls: told.calls, trips, waiting };
+    const answer = { calls: told.calls, trips, waiting, work };
     told = { calls: [], trips: [] };
     [fault, of] = [wanted.get("fault"), wanted.get("of") ?? "calls"];
     held = wanted.get("held") ?? held;

@@ -1,11 +1,18 @@
 //! A response body that is written while the client reads it.
 
+use std::cell::Cell;
+
+use futures::{
+    future::{Either, select},
+    pin_mut,
+};
 use worker::{
     js_sys::{Promise, Uint8Array, futures::JsFuture},
     wasm_bindgen::{self, JsCast as _, JsValue, prelude::wasm_bindgen},
     web_sys::{ReadableStream, WritableStream, WritableStreamDefaultWriter},
 };
 
+use super::clock::sleep;
 use crate::error::Error;
 
 #[wasm_bindgen]
@@ -126,41 +133,74 @@ impl Drop for Chunks {
     }
 }
 
+/// How many milliseconds a body may have no reader. The runtime reads a response as soon as it has it, and never if the
+/// client has left before; what is to be done all the same has the rest of the 30 s that the platform then gives.
+pub(super) const UNREAD_MS: i64 = 5_000;
+/// How many milliseconds a reader may take nothing.
+const STALLED_MS: i64 = 60_000;
+
 /// The writable end of a [`Body`]. Each write waits until it has been read,
 /// so a slow reader holds the writer back instead of filling memory.
 #[derive(Debug)]
-pub(crate) struct Writer(WritableStreamDefaultWriter);
+pub(crate) struct Writer {
+    stream: WritableStreamDefaultWriter,
+    has_reader: Cell<bool>,
+}
 
 /// A body, and the writer that feeds it.
 pub(crate) fn channel() -> Result<(Writer, Body), Error> {
     let broken = |e: JsValue| Error::Internal(format!("no stream: {e:?}"));
     let pair = IdentityTransformStream::new().map_err(broken)?;
-    let writer = WritableStreamDefaultWriter::new(&pair.writable()).map_err(broken)?;
-    Ok((Writer(writer), Body(pair.readable())))
+    let stream = WritableStreamDefaultWriter::new(&pair.writable()).map_err(broken)?;
+    Ok((Writer { stream, has_reader: Cell::new(false) }, Body(pair.readable())))
 }
 
 impl Writer {
-    /// Resolves when `bytes` have been read.
+    /// Resolves when `bytes` have been read. A reader that does not come, or stops, counts as gone.
     pub(crate) async fn write(&self, bytes: &[u8]) -> Result<(), Gone> {
         if bytes.is_empty() {
             return Ok(());
         }
-        JsFuture::from(self.write_chunk(&Uint8Array::from(bytes))).await.map(drop).map_err(|_| Gone)
+        self.read(self.write_chunk(&Uint8Array::from(bytes))).await
     }
 
     /// Ends the body; the client sees a complete response.
     pub(crate) async fn close(self) {
         // When the client has gone first, the failure does not matter.
-        let _ = JsFuture::from(self.0.close()).await;
+        let _ = self.read(self.stream.close()).await;
     }
 
     /// Aborts the body: a pending write fails, and the reader sees the body break off.
     pub(crate) fn abort(&self) {
-        let _ = self.0.abort();
+        let _ = self.stream.abort();
+    }
+
+    /// Whether anything has been read.
+    pub(super) fn has_reader(&self) -> bool {
+        self.has_reader.get()
+    }
+
+    /// Notes that something has been read.
+    pub(super) fn set_read(&self) {
+        self.has_reader.set(true);
+    }
+
+    /// Waits until something has been read.
+    async fn read(&self, read: Promise) -> Result<(), Gone> {
+        let within_ms = if self.has_reader() { STALLED_MS } else { UNREAD_MS };
+        let too_long = sleep(within_ms.unsigned_abs());
+        pin_mut!(too_long);
+        match select(JsFuture::from(read), too_long).await {
+            Either::Left((read, _)) => read.map(|_| self.set_read()).map_err(|_| Gone),
+            Either::Right(_) => {
+                self.abort();
+                Err(Gone)
+            }
+        }
     }
 
     pub(super) fn write_chunk(&self, chunk: &Uint8Array) -> Promise {
-        self.0.write_with_chunk(chunk)
+        self.stream.write_with_chunk(chunk)
     }
 }
 

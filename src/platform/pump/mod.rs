@@ -35,7 +35,7 @@ use worker::{
 use self::pace::Pace;
 use crate::platform::{
     clock::{now_ms, sleep},
-    stream::{ReadResult, Reader, Writer, append},
+    stream::{ReadResult, Reader, UNREAD_MS, Writer, append},
 };
 
 /// How many times as long a read may take that waits for several bytes.
@@ -52,7 +52,7 @@ const MOST_KEPT: usize = 16 * 1024 * 1024;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadlines {
     /// Milliseconds without a byte after which the upstream has stalled; or
-    /// after which a client that takes nothing counts as one that has left.
+    /// after which a client that takes nothing more counts as one that has left.
     pub(crate) idle_ms: i64,
     /// Milliseconds that the upstream is read on for after the client left.
     pub(crate) after_client_ms: i64,
@@ -63,6 +63,11 @@ impl Deadlines {
     /// several does not end with each event: the pings of a model that thinks may be too few for it.
     fn of_read(self, least: u32) -> i64 {
         if least > 1 { self.idle_ms.saturating_mul(PATIENCE) } else { self.idle_ms }
+    }
+
+    /// After how many milliseconds of one write this client counts as one that has left.
+    fn of_write(self, client: &Writer) -> i64 {
+        if client.has_reader() { self.idle_ms } else { self.idle_ms.min(UNREAD_MS) }
     }
 }
 
@@ -167,7 +172,7 @@ async fn watch(pump: Rc<RefCell<Pump>>, deadlines: Deadlines) -> End {
     let (mut steps, mut since) = (0, now_ms());
     loop {
         sleep(TICK_MS).await;
-        let (pump, now) = (pump.borrow(), now_ms());
+        let (mut pump, now) = (pump.borrow_mut(), now_ms());
         if pump.steps != steps {
             (steps, since) = (pump.steps, now);
         }
@@ -178,9 +183,11 @@ async fn watch(pump: Rc<RefCell<Pump>>, deadlines: Deadlines) -> End {
             Some(left) if now - left >= deadlines.after_client_ms => End::Abandoned,
             _ => {
                 if let (false, Some(client)) = (pump.reading, &pump.client)
-                    && silent_ms >= deadlines.idle_ms
+                    && silent_ms >= deadlines.of_write(client)
                 {
                     client.abort();
+                    // Without a reader it had left before it got anything.
+                    pump.client_left_ms = Some(if client.has_reader() { now } else { since });
                 }
                 continue;
             }
@@ -268,7 +275,7 @@ impl Pump {
         let callbacks = Callbacks {
             read: callback(Self::on_read),
             read_failed: callback(|pump, _| pump.finish(End::Cut)),
-            written: callback(|pump, _| pump.write_rewritten()),
+            written: callback(|pump, _| pump.on_written()),
             write_failed: callback(|pump, _| pump.on_client_left()),
         };
         let mut first = pump.borrow_mut();
@@ -339,6 +346,11 @@ impl Pump {
         }
     }
 
+    fn on_written(&mut self) {
+        self.client.iter().for_each(Writer::set_read);
+        self.write_rewritten();
+    }
+
     /// Writes the next of what the last read was rewritten to; then reads on.
     fn write_rewritten(&mut self) {
         match self.rewritten.pop_front() {
@@ -349,7 +361,7 @@ impl Pump {
 
     fn on_client_left(&mut self) {
         self.client = None;
-        self.client_left_ms = Some(now_ms());
+        self.client_left_ms.get_or_insert_with(now_ms);
         self.rewritten.clear();
         self.next();
     }

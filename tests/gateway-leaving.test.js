@@ -164,3 +164,26 @@ test("a call that counts as lost, and ends all the same, is paid exactly", async
   await until(async () => (await paid(key)).calls[0][0] === 200);
   assert.deepEqual(await paid(key), { calls: [[200, "gpt/m", PRICE, 0]], used: PRICE, reserved: 0 });
 });
+
+test("a call that no budget limits counts as lost if the platform has ended it, and is paid exactly if it ends all the same", async () => {
+  const key = await newKey(ada.token, { scopes: ["gateway"] });
+  const calls = () => sql("SELECT status, cost_micro_usd AS cost, is_estimated FROM model_calls WHERE key_id = ? AND model = 'gpt/m' ORDER BY created_at", key.id);
+  const noted = async () => (await sql("SELECT count(*) AS n FROM model_reservations"))[0].n;
+  gpt.setAnswer(HELLO);
+  await leave(key.key, "/v1/chat/completions", { messages: [{ role: "user", content: "A prompt. ".repeat(100) }] });
+  await leave(key.key, "/v1/embeddings", { input: ["a", "b"] });
+  await leave(key.key, "/v1/responses", { input: "Hi" });
+  assert.deepEqual([await calls(), await noted()], [[], 0]);
+  // Where it runs, the platform ends them some seconds later.
+  await until(async () => (await noted()) === 3, "their notes");
+  await sql("UPDATE model_reservations SET until = 1 WHERE subject_id IN (SELECT subject_id FROM model_reservations ORDER BY call ->> 'at' LIMIT 2)");
+  await worker.worker.scheduled({ cron: "* * * * *" });
+  const lost = await calls();
+  const [{ cost }] = lost;
+  assert.ok(cost > 200 && cost < 400, String(cost));
+  assert.deepEqual(lost, [{ status: 499, cost, is_estimated: 1 }, { status: 499, cost: lost[1].cost, is_estimated: 1 }]);
+  gpt.release();
+  await until(async () => (await calls()).length === 3 && (await calls()).every(({ status }) => status === 200));
+  assert.deepEqual((await calls()).map(({ cost, is_estimated }) => [cost, is_estimated]), [[PRICE, 0], [2, 0], [PRICE, 0]]);
+  assert.equal(await noted(), 0);
+});

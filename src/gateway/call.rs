@@ -13,7 +13,7 @@ use super::{
     account::{self, Account},
     cache::{CacheSlot, CachedAnswer},
     guard::Guards,
-    ledger::{Budgets, CallCost, Entry, Outcome},
+    ledger::{Budgets, CallCost, CallPrompt, Entry, Outcome},
     live::{self, StreamingCall},
     moderate,
     request::{GatewayRequest, Options},
@@ -104,8 +104,10 @@ impl Call {
         let output = request.max_tokens.unwrap_or_default();
         let ours = candidates.iter().filter(|candidate| !has_own_key(candidate));
         let most = ours.filter_map(|candidate| most(candidate, prompt_tokens, output, request.n)).max();
-        let first = candidates.first().filter(|candidate| !has_own_key(candidate));
+        let first = candidates.first();
         let prompt = first.map(|candidate| Prompt::of(&candidate.model, prompt_tokens)).unwrap_or_default();
+        let is_first_paid = first.is_some_and(has_own_key);
+        let prompt = Prompt { micro_usd: if is_first_paid { 0 } else { prompt.micro_usd }, ..prompt };
         let cost = CallCost { most_micro_usd: most.unwrap_or_default(), prompt };
         let own = candidates.iter().filter(|candidate| has_own_key(candidate));
         let own = own.map(|candidate| candidate.provider.name.clone()).collect();
@@ -115,6 +117,7 @@ impl Call {
         let mut entry = budgets.reserve(is_counted.then_some(cost), own, database).await?;
         let listed = candidates.iter().filter(|candidate| candidate.provider.lists(&candidate.model.id));
         entry.listed = listed.map(|candidate| candidate.model.id.clone()).collect();
+        entry.prompt = CallPrompt::of(prompt);
         let (is_changed, rules) = (checked.is_changed, checked.rules);
         let (keep, place) = (Keep::Nothing, None);
         Ok(Self { entry, candidates, guards, keys, prompt_tokens, is_changed, rules, step, keep, place })
@@ -126,6 +129,7 @@ impl Call {
         inbound: &GatewayRequest,
         is_live: bool,
         context: &RequestContext,
+        database: &Database,
     ) -> Result<(ModelResponse, AnsweredCall), FailedCall> {
         let settings = match Providers::of(&context.settings) {
             Ok(settings) => settings,
@@ -148,7 +152,8 @@ impl Call {
             within_ms: models::WHOLE_MS,
             filter: &filter as &dyn Fn() -> Option<Box<dyn Filter>>,
         };
-        models::ask(&question, std::mem::take(&mut self.candidates), settings).await
+        let asked = models::ask(&question, std::mem::take(&mut self.candidates), settings);
+        self.entry.noted(asked, database).await
     }
 
     /// The warnings about the request: what was left out of it, and which guardrails found something.
@@ -168,7 +173,7 @@ impl Call {
     ) -> Result<Begun, Error> {
         // A moderation model judges whole answers.
         let is_live = is_live && self.guards.moderate_output.is_empty();
-        let (answer, answered) = match self.ask(inbound, is_live, context).await {
+        let (answer, answered) = match self.ask(inbound, is_live, context, database).await {
             Ok(answered) => answered,
             Err(unanswered) => return Err(self.entry.fail(unanswered, database).await),
         };

@@ -29,7 +29,8 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
         changed: call.is_changed.then_some(&inbound.request),
         is_lenient: inbound.options.is_lenient,
     };
-    let posted = match models::compact(&compaction, candidates, &call.keys).await {
+    let posted = models::compact(&compaction, candidates, &call.keys);
+    let posted = match call.entry.noted(posted, &database).await {
         Ok(posted) => posted,
         Err(unanswered) => return Err(call.entry.fail(unanswered, &database).await),
     };

@@ -35,11 +35,11 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let call = Call::begin(&mut request, vec![&model], &options, None, &context, &database).await?;
     replace_texts(&mut embeddings, &request);
     let body_for = |candidate: &models::Candidate| render_embeddings(&embeddings, &candidate.model.name);
-    let posted =
-        match models::post("/embeddings", body_for, call.candidates, &call.keys, models::WHOLE_MS).await {
-            Ok(posted) => posted,
-            Err(unanswered) => return Err(call.entry.fail(unanswered, &database).await),
-        };
+    let posted = models::post("/embeddings", body_for, call.candidates, &call.keys, models::WHOLE_MS);
+    let posted = match call.entry.noted(posted, &database).await {
+        Ok(posted) => posted,
+        Err(unanswered) => return Err(call.entry.fail(unanswered, &database).await),
+    };
     let PostResponse { bytes, candidate, attempts, first_token_ms } = posted;
     let translated = translate_embeddings(
         &bytes.unwrap_or_else(|| of_sandbox(&embeddings)),

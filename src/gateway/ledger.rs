@@ -1,7 +1,13 @@
 //! Reserves the most that a call can cost before it begins. When it is over, one
 //! batch records it and returns the rest of the reservation.
 
+use std::future::Future;
+
 use chrono::DateTime;
+use futures::{
+    future::{Either, select},
+    pin_mut,
+};
 use hatch_dialects::{Dialect, Usage};
 
 use super::{group_commit, large::Unstored, store};
@@ -13,7 +19,10 @@ use crate::{
         Candidate, FailedCall, KeyLimits, PaidWork, Payer, Prompt, Providers, Reservation,
         budgets::{self, Limit},
     },
-    platform::{clock::now_ms, log, random},
+    platform::{
+        clock::{now_ms, sleep},
+        log, random,
+    },
     settings::{FromVars as _, Settings},
     store::{Database, Statement},
 };
@@ -83,6 +92,7 @@ impl<'a> Budgets<'a> {
             reservation: Reservation::none(&payer),
             own_key_providers,
             listed: Vec::new(),
+            prompt: CallPrompt::default(),
             id: id.clone(),
         };
         let Some(CallCost { most_micro_usd, .. }) = cost else { return Ok(entry) };
@@ -117,7 +127,28 @@ pub(super) struct Entry {
     pub(super) own_key_providers: Vec<String>,
     /// The ids of models that settings list, and that may be asked.
     pub(super) listed: Vec<String>,
+    /// What the call costs if it is lost.
+    pub(super) prompt: CallPrompt,
 }
+
+/// [`Prompt`] of a call that has begun.
+#[derive(Debug, Default)]
+pub(super) struct CallPrompt {
+    model: String,
+    tokens: u64,
+    micro_usd: i64,
+}
+
+impl CallPrompt {
+    pub(super) fn of(prompt: Prompt<'_>) -> Self {
+        let Prompt { model, tokens, micro_usd } = prompt;
+        Self { model: model.to_owned(), tokens, micro_usd }
+    }
+}
+
+/// How long a call may take before it is noted. The platform ends a call 30 s after its client has left, so one that
+/// it ends has taken longer.
+const NOTED_AFTER_MS: u64 = 20_000;
 
 /// How a call has ended.
 #[derive(Debug, Default)]
@@ -159,6 +190,34 @@ impl<'a> Outcome<'a> {
 }
 
 impl Entry {
+    /// Waits for the answer. A call that no budget limits has no row until it ends, so it is noted if that takes long:
+    /// most calls end before, and write once.
+    pub(super) async fn noted<T>(&self, answer: impl Future<Output = T>, database: &Database) -> T {
+        let note = async {
+            sleep(NOTED_AFTER_MS).await;
+            self.note(database).await
+        };
+        pin_mut!(answer, note);
+        match select(answer, note).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right((noted, answer)) => {
+                if let Err(error) = noted {
+                    log::failure("gateway.note", &error);
+                }
+                answer.await
+            }
+        }
+    }
+
+    async fn note(&self, database: &Database) -> Result<(), Error> {
+        let CallPrompt { ref model, tokens, micro_usd } = self.prompt;
+        let prompt = Prompt { model, tokens, micro_usd };
+        match self.reservation.note(prompt, self.key.as_deref(), self.started)? {
+            Some(note) => database.query(note).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
     /// Records a call that no model has answered to its end, and returns its error.
     pub(super) async fn fail(self, unanswered: FailedCall, database: &Database) -> Error {
         let FailedCall { error, retry_after_s, attempts, model, answered } = unanswered;

@@ -34,11 +34,11 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let mut request = Request { model: model.clone(), ..Request::default() };
     request.messages.push(Message::new(Role::User, vec![Part::text(String::new())]));
     let call = Call::begin(&mut request, vec![&model], &options, None, &context, &database).await?;
-    let (posted, usage) =
-        match moderate::ask(&moderation, call.candidates, &call.keys, models::WHOLE_MS).await {
-            Ok(answered) => answered,
-            Err(unanswered) => return Err(call.entry.fail(unanswered, &database).await),
-        };
+    let answer = moderate::ask(&moderation, call.candidates, &call.keys, models::WHOLE_MS);
+    let (posted, usage) = match call.entry.noted(answer, &database).await {
+        Ok(answered) => answered,
+        Err(unanswered) => return Err(call.entry.fail(unanswered, &database).await),
+    };
     let PostResponse { bytes, candidate, attempts, first_token_ms } = posted;
     let count = tree(moderation.input.as_str());
     let count = count.and_then(|input| input.as_array().map(Vec::len)).unwrap_or(1);

@@ -137,6 +137,8 @@ pub(crate) struct Reservation {
     most: i64,
     /// How much of it is booked already: what has arrived, or the prompt of a call.
     drawn: Cell<i64>,
+    /// There is a row of a call that reserves nothing.
+    is_noted: Cell<bool>,
     /// Of the user's day, if it has a budget.
     pub(crate) day: Option<DayBudget>,
 }
@@ -221,6 +223,7 @@ impl Payer<'_> {
             at,
             most,
             drawn: Cell::new(self.paid_at_once(most)),
+            is_noted: Cell::new(false),
             day: None,
         };
         if !reservation.is_any() {
@@ -231,7 +234,7 @@ impl Payer<'_> {
             PaidWork::ChatAnswer | PaidWork::Call(_) => Vec::new(),
         };
         batch.extend(budgets::take_in_batch(&reservation.limits)?);
-        batch.push(self.record(&reservation)?);
+        batch.push(reservation.record(self.work, self.key.map(|(id, _)| id), at)?);
         batch.extend(
             daily
                 .into_iter()
@@ -242,36 +245,6 @@ impl Payer<'_> {
             Err(Error::GuardFailed) => Err(refusal(&reservation.limits, daily, at, database).await?),
             Err(error) => Err(error),
         }
-    }
-
-    /// Records what is to be returned if the work is abandoned.
-    fn record(&self, reservation: &Reservation) -> Result<Statement, Error> {
-        let Reservation { at, most, limits, is_daily, .. } = reservation;
-        let paid = reservation.drawn.get();
-        let limits: Vec<Limit> = limits.iter().map(|limit| limit.less(paid)).collect();
-        let (job, until, call) = match self.work {
-            PaidWork::Job { id, .. } => (Some(id), None, None),
-            PaidWork::ChatAnswer => (None, None, None),
-            PaidWork::Call(Prompt { model, tokens, .. }) => {
-                let key = self.key.map(|(id, _)| id);
-                let row = CallRow { key, at: *at, model, tokens, cost: paid };
-                let row = serde_json::to_string(&row).map_err(|error| Error::Internal(error.to_string()))?;
-                (None, Some(at + LONGEST_CALL_MS), Some(row))
-            }
-        };
-        Ok(sql!(
-            "INSERT INTO model_reservations (subject_id, job_id, holder, user_id, limits, daily, day, until, call)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            self.subject,
-            job,
-            self.holder(),
-            self.user,
-            budgets::to_json(&limits)?,
-            if *is_daily { most - paid } else { 0 },
-            quotas::day(*at),
-            until,
-            call
-        ))
     }
 }
 
@@ -300,12 +273,56 @@ impl Reservation {
             at: 0,
             most: 0,
             drawn: Cell::new(0),
+            is_noted: Cell::new(false),
             day: None,
         }
     }
 
     fn is_any(&self) -> bool {
         self.is_daily || !self.limits.is_empty()
+    }
+
+    /// Records what is to be returned if the work is abandoned.
+    fn record(&self, work: PaidWork<'_>, key: Option<&str>, at: i64) -> Result<Statement, Error> {
+        let Self { most, is_daily, .. } = *self;
+        let paid = self.drawn.get();
+        let limits: Vec<Limit> = self.limits.iter().map(|limit| limit.less(paid)).collect();
+        let (job, until, call) = match work {
+            PaidWork::Job { id, .. } => (Some(id), None, None),
+            PaidWork::ChatAnswer => (None, None, None),
+            PaidWork::Call(Prompt { model, tokens, .. }) => {
+                let row = CallRow { key, at, model, tokens, cost: paid };
+                let row = serde_json::to_string(&row).map_err(|error| Error::Internal(error.to_string()))?;
+                (None, Some(at + LONGEST_CALL_MS), Some(row))
+            }
+        };
+        Ok(sql!(
+            "INSERT INTO model_reservations (subject_id, job_id, holder, user_id, limits, daily, day, until, call)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            self.subject.as_str(),
+            job,
+            self.holder.as_str(),
+            self.user.as_str(),
+            budgets::to_json(&limits)?,
+            if is_daily { most - paid } else { 0 },
+            quotas::day(at),
+            until,
+            call
+        ))
+    }
+
+    /// Records a call that reserves nothing and began at this time, so that it too counts as lost if it does not end. None if it has a row.
+    pub(crate) fn note(
+        &self,
+        prompt: Prompt<'_>,
+        key: Option<&str>,
+        at: i64,
+    ) -> Result<Option<Statement>, Error> {
+        if self.is_any() || self.is_noted.replace(true) {
+            return Ok(None);
+        }
+        self.drawn.set(prompt.micro_usd);
+        self.record(PaidWork::Call(prompt), key, at).map(Some)
     }
 
     /// Books `cost`, the cost of what has arrived so far: it stays paid if the
@@ -335,12 +352,13 @@ impl Reservation {
     /// Books the real cost of the answer, and returns the rest. If this consumer
     /// has lost its subject, the rest is returned already, and only the cost is booked.
     pub(crate) fn reconcile(&self, cost: i64) -> Result<Vec<Statement>, Error> {
+        let release =
+            || release!("r.subject_id = ?1 AND r.holder = ?2", self.subject.as_str(), self.holder.as_str());
         if !self.is_any() {
-            return Ok(Vec::new());
+            let [.., forget] = release();
+            return Ok(self.is_noted.get().then_some(forget).into_iter().collect());
         }
-        let mut batch: Vec<Statement> =
-            release!("r.subject_id = ?1 AND r.holder = ?2", self.subject.as_str(), self.holder.as_str())
-                .into();
+        let mut batch: Vec<Statement> = release().into();
         // Less than what was booked if the estimate of an arriving answer was too high.
         let more = cost.saturating_sub(self.drawn.get());
         if more != 0 {
@@ -364,6 +382,19 @@ mod tests {
         // The 50 beyond are booked at the end, and an answer of 90 returns 10.
         assert_eq!(reserved.drawn.get(), 100);
         assert!(reserved.draw(200).is_none());
+    }
+
+    #[test]
+    fn a_call_that_reserves_nothing_is_noted_once_and_then_only_its_row_is_deleted() {
+        let prompt = Prompt { model: "a/b", tokens: 7, micro_usd: 40 };
+        let payer = Payer { subject: "1", work: PaidWork::Call(prompt), user: "ada", key: None };
+        let call = Reservation::none(&payer);
+        assert!(call.reconcile(50).unwrap().is_empty());
+        assert!(call.note(prompt, None, 1).unwrap().is_some());
+        assert!(call.note(prompt, None, 1).unwrap().is_none());
+        assert_eq!(call.reconcile(50).unwrap().len(), 1);
+        let reserved = Reservation { is_daily: true, most: 100, ..Reservation::none(&payer) };
+        assert!(reserved.note(prompt, None, 1).unwrap().is_none());
     }
 
     #[test]

@@ -226,6 +226,19 @@ test("documents of Polychat's client reach the model as its provider reads them"
   assert.match((await refused.json()).error.message, /document/);
 });
 
+test("guardrails read the name of a document, and of who speaks", async () => {
+  gpt.setAnswer("Read.");
+  const [secret, left] = ["ghp_abcdefghijklmnopqrstuvwxyz0123456789", ".md\\n\\n# Clocks"];
+  const messages = [{ role: "user", name: `of-${secret}`, content: [{ type: "markdown_document", markdown_document: { markdown: "# Clocks", name: `${secret}.md` } }] }];
+  const keyFor = (action) => keyOf(ada, { guardrails: { input: { secrets: { action } } } });
+  assert.equal((await ask({ messages }, await keyFor("redact"), "/chat/completions")).status, 200);
+  const sent = JSON.stringify(chats().at(-1).body);
+  assert.ok(!sent.includes("ghp_") && sent.includes(left) && sent.includes('"name":"of-['), sent);
+  for (const named of [{ ...messages[0], name: "ada" }, { ...messages[0], content: "Hi" }]) {
+    assert.equal((await ask({ messages: [named] }, await keyFor("block"), "/chat/completions")).status, 400);
+  }
+});
+
 test("the models at the root are a map for Polychat's client, and a list under /v1 for OpenAI's", async () => {
   const { success, data } = await ok("GET", "/models", undefined, adas);
   const { id, matchingModel, provider, contextWindow, costPer1kInputTokens, supportsToolCalls } = data["gpt/m"];

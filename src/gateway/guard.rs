@@ -66,11 +66,13 @@ impl Guards {
     /// 400 with the names of the rules that block it.
     pub(super) fn check(&self, request: &mut Request) -> Result<Checked, Error> {
         let mut checked = Checked::default();
+        let names = request.messages.iter_mut().filter_map(|message| message.name.as_mut());
+        let descriptions = request.tools.iter_mut().filter_map(|tool| tool.description.as_mut());
+        for text in names.chain(descriptions) {
+            self.check_text(text, &mut checked)?;
+        }
         for part in request.messages.iter_mut().flat_map(|message| &mut message.parts) {
             self.check_part(part, &mut checked)?;
-        }
-        for description in request.tools.iter_mut().filter_map(|tool| tool.description.as_mut()) {
-            self.check_text(description, &mut checked)?;
         }
         Ok(checked)
     }

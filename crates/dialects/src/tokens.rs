@@ -41,10 +41,10 @@ const DOCUMENT: u64 = 3_000;
 
 /// The estimated tokens of a request's prompt.
 pub fn estimate_prompt(request: &Request) -> u64 {
-    let messages = request
-        .messages
-        .iter()
-        .map(|message| message.parts.iter().map(part).fold(MESSAGE, u64::saturating_add));
+    let messages = request.messages.iter().map(|message| {
+        let name = message.name.as_deref().map_or(0, estimate);
+        message.parts.iter().map(part).fold(MESSAGE.saturating_add(name), u64::saturating_add)
+    });
     let tools = request.tools.iter().map(|tool| {
         let schema = match &tool.kind {
             ToolKind::Function { parameters } => {
@@ -64,11 +64,15 @@ fn part(part: &Part) -> u64 {
         Content::Text(text) => estimate(&text.text),
         Content::Refusal(text) => estimate(text),
         Content::Image(_) => IMAGE,
-        Content::Document(document) => match &document.source {
-            MediaSource::Text(text) => estimate(text),
-            MediaSource::Base64 { data, .. } => DOCUMENT.max((data.len() as u64) / 40),
-            MediaSource::Url(_) | MediaSource::File(_) => DOCUMENT,
-        },
+        Content::Document(document) => {
+            let about = [&document.title, &document.context].into_iter().flatten();
+            let about = about.map(|text| estimate(text)).fold(0, u64::saturating_add);
+            about.saturating_add(match &document.source {
+                MediaSource::Text(text) => estimate(text),
+                MediaSource::Base64 { data, .. } => DOCUMENT.max((data.len() as u64) / 40),
+                MediaSource::Url(_) | MediaSource::File(_) => DOCUMENT,
+            })
+        }
         Content::Audio { data, .. } => (data.len() as u64) / 1_000,
         Content::ToolCall(call) => {
             estimate(&call.name).saturating_add(estimate(&call.arguments)).saturating_add(MESSAGE)
@@ -93,6 +97,7 @@ pub fn count_body(tokens: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::{Document, Message, Role};
 
     #[test]
     fn no_script_is_underestimated_by_much() {
@@ -109,5 +114,23 @@ mod tests {
             assert!((tokens * 7 / 10..=tokens * 5 / 2).contains(&estimate), "{text}: {estimate}");
         }
         assert_eq!(estimate(""), 0);
+    }
+
+    #[test]
+    fn names_of_documents_and_speakers_are_part_of_the_prompt() {
+        let (plain, long) = ("a".to_owned(), "a".repeat(4_000));
+        let prompt = |name: &str, title: &str| {
+            let document = Document {
+                source: MediaSource::Text("text".to_owned()),
+                title: Some(title.to_owned()),
+                context: None,
+                citations: None,
+            };
+            let mut message = Message::new(Role::User, vec![Content::Document(document).into()]);
+            message.name = Some(name.to_owned());
+            estimate_prompt(&Request { messages: vec![message], ..Request::default() })
+        };
+        let least = prompt(&plain, &plain);
+        assert_eq!([prompt(&long, &plain), prompt(&plain, &long)], [least + 999; 2]);
     }
 }

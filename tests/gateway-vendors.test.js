@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import test, { after } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
+import { eventsOf } from "./conversation.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startOpenAI } from "./fakes/openai.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
@@ -52,27 +53,31 @@ test("a forced tool with reasoning, and a blank stop sequence, reach Claude with
   const free = await chat({ reasoning_effort: "low", tools: TOOLS, max_tokens: 2000 });
   await good(free);
   assert.equal(claude.requests.at(-1).body.thinking.type, "enabled");
+  claude.setAnswer("One.\nTwo.");
   const stopped = await chat({ stop: ["\n", "END"] });
   assert.match(stopped.headers.get("x-gateway-warnings"), /stop: blank/);
-  await good(stopped);
+  const { choices: [{ message: said, finish_reason: finish }] } = await good(stopped);
+  assert.deepEqual([said.content, finish], ["One.", "stop"]);
   assert.deepEqual(claude.requests.at(-1).body.stop_sequences, ["END"]);
 });
 
-test("a thinking model of OpenAI gets no stop sequence: it is refused by name, or left out for a lenient client", async () => {
-  gpt.setAnswer("Hello.");
-  const lenient = { "x-gateway-lenient": "true" };
-  const openais = { model: "openai/gpt-6.1-terra", stop: "END", temperature: 0.2 };
-  for (const [ask, body, param] of [[chat, openais, "stop"], [message, { model: "openai/gpt-6.1-terra", stop_sequences: ["END"] }, "stop_sequences"]]) {
-    const left = await ask(body, lenient);
-    assert.match(left.headers.get("x-gateway-warnings"), new RegExp(`${param}: this model does not accept it`));
-    await good(left);
+test("a thinking model of OpenAI gets no stop sequence: OpenAI's client is refused by name, and the text ends there for a lenient one", async () => {
+  gpt.setAnswer("Hello END and more.");
+  const body = { model: "openai/gpt-6.1-terra", stop: ["none", "END"], temperature: 0.2 };
+  for (const more of [{}, { store: true }, { stream: true }, { tools: TOOLS, store: true }]) {
+    const left = await chat({ ...body, ...more, ...(more.tools && { temperature: 1 }) }, { "x-gateway-lenient": "true" });
+    assert.match(left.headers.get("x-gateway-warnings"), /stop: this model does not accept it/);
+    const text = await left.text();
+    const choices = more.stream ? eventsOf(text).map(({ data }) => data.choices?.[0]).filter(Boolean) : JSON.parse(text).choices;
+    const said = choices.map(({ message, delta = message }) => delta.content ?? "").join("");
+    assert.deepEqual([said, choices.at(-1).finish_reason], ["Hello ", "stop"], JSON.stringify(more));
     const { body: sent } = gpt.requests.at(-1);
-    assert.deepEqual([sent.model, sent.stop, sent.temperature], ["gpt-6.1-terra", undefined, undefined]);
-    const refused = await ask(body);
-    assert.equal(refused.status, 400);
+    assert.deepEqual([sent.model, sent.stop], ["gpt-6.1-terra", undefined]);
+    if (!more.tools) assert.equal(sent.temperature, undefined);
   }
-  const { error } = await (await message({ model: "openai/gpt-6.1-terra", stop_sequences: ["END"] })).json();
-  assert.match(error.message, /stop_sequences.*does not accept/);
+  const refused = await chat({ ...body, temperature: 1 });
+  assert.match((await refused.json()).error.message, /stop/);
+  assert.equal(refused.status, 400);
   await good(await message({ model: "openai/gpt-4.1", stop_sequences: ["END"] }));
   assert.equal(gpt.requests.at(-1).body.stop, "END");
   // `auto` chooses a model that takes what the request has.
@@ -81,6 +86,35 @@ test("a thinking model of OpenAI gets no stop sequence: it is refused by name, o
   for (const more of [{ stop: "END" }, { temperature: 0.2 }, { stop: "END", temperature: 0.2, presence_penalty: 0.5 }]) {
     const chosen = await chat({ model: "auto", ...more }, { ...as(few), "x-gateway-route": "quality" });
     assert.equal(chosen.status, 200, `${JSON.stringify(more)} ${await chosen.text()}`);
+  }
+});
+
+test("an answer of OpenAI's thinking models ends for Anthropic's client at its stop sequence, which is named, with tools and without", async () => {
+  const anthropic = new Anthropic({ baseURL: worker.url, apiKey: key, maxRetries: 0 });
+  const tools = [{ name: "f", input_schema: SCHEMA }];
+  for (const more of [{}, { tools }]) {
+    const ask = { model: "openai/gpt-6.1-terra", max_tokens: 100, messages: HI, stop_sequences: ["STOP", "\n\nHuman:"], ...more };
+    gpt.setAnswer("Hello.\n\nHuman: and more STOP.");
+    const whole = await anthropic.messages.create(ask);
+    const stream = anthropic.messages.stream(ask);
+    const streamed = await stream.finalMessage();
+    const buffered = await anthropic.messages.stream(ask, { headers: { "x-gateway-stream-mode": "buffered" } }).finalMessage();
+    for (const { content, stop_reason, stop_sequence, usage } of [whole, streamed, buffered]) {
+      assert.deepEqual([content.map(({ text }) => text), stop_reason, stop_sequence], [["Hello."], "stop_sequence", "\n\nHuman:"]);
+      assert.ok(usage.output_tokens > 0);
+    }
+    gpt.setAnswer("Hello.\n\nHum");
+    const { content, stop_reason, stop_sequence } = await anthropic.messages.stream(ask).finalMessage();
+    assert.deepEqual([content.map(({ text }) => text), stop_reason, stop_sequence], [["Hello.\n\nHum"], "end_turn", null]);
+    assert.equal(gpt.requests.at(-1).path, more.tools ? "/v1/responses" : "/v1/chat/completions");
+  }
+  // The cache has what the client has seen.
+  gpt.setAnswer("Hello. STOP and more.");
+  for (const [stream, cache] of [[true, "miss"], [false, "hit"]]) {
+    const answer = await message({ model: "openai/gpt-6.1-terra", stop_sequences: ["STOP"], stream }, { "x-gateway-cache": "60" });
+    const text = await answer.text();
+    assert.equal(answer.headers.get("x-gateway-cache"), cache);
+    assert.ok(text.includes("Hello") && !text.includes("and more") && text.includes('"stop_sequence":"STOP"'), text);
   }
 });
 

@@ -168,6 +168,7 @@ async fn close(
         ..Outcome::default()
     };
     let whole = is_read.then(|| reader.finish().ok()).flatten();
+    let whole = whole.and_then(|whole| whole.until(&call.reply.stops).ok());
     // Text that a guardrail has removed is not stored either.
     let whole = whole.and_then(|whole| call.guards.watch(&whole).ok());
     if let (Some(place), Some(whole), 200) = (&call.place, &whole, status) {

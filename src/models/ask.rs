@@ -188,7 +188,7 @@ async fn try_once(
         own_key: own_key.as_deref(),
     };
     let mut reply = reply_of(candidate, question);
-    reply.names = rendered.names;
+    (reply.names, reply.stops) = (rendered.names, rendered.stops);
     if let (Some(budget), None) = (&mut reply.budget, &own_key) {
         budget.pricing = Some(Rc::new(candidate.model.clone()));
     }
@@ -206,7 +206,7 @@ async fn try_once(
         |answer| AttemptResponse { answer, warnings: rendered.warnings, reply: reply.clone(), upstream };
     if !is_events {
         let bytes = outbound::read_whole(answer, candidate, WHOLE_MS).await?;
-        let response = Box::new(upstream.parse_response(&bytes)?);
+        let response = Box::new(upstream.parse_response(&bytes)?.until(&reply.stops)?);
         return Ok(got(ModelResponse::Whole { response, bytes: Some(bytes), events: None }));
     }
     let body = answer.into_body().ok_or_else(|| fetch_error(&Failure::Network(String::new())))?;
@@ -250,6 +250,7 @@ async fn try_once(
         Class::Cut => stream_error(outcome.end),
         _ => client_safe(error, own_key.is_some()).into(),
     })?;
+    let response = response.until(&reply.stops)?;
     // What only this dialect has, such as audio, is in its events alone.
     let events = question.request.stream.then(|| translated(translation(), &outcome.received));
     Ok(got(ModelResponse::Whole { response: Box::new(response), bytes: None, events }))
@@ -305,8 +306,9 @@ fn render(
         let refused = refused(candidate, question);
         edits.extend(refused.iter().map(|name| (*name, None)));
         let warnings = refused.iter().map(|name| format!("{name}: this model does not accept it")).collect();
+        let stops = if refused.contains(&"stop") { question.request.stop.clone() } else { Vec::new() };
         let body = forward(body, &edits)?;
-        return Ok(Rendered { body, names: Default::default(), warnings, needs_stream: false });
+        return Ok(Rendered { body, names: Default::default(), stops, warnings, needs_stream: false });
     }
     let target = candidate.provider.target(&candidate.model, question.is_lenient, stream);
     let keeps_thoughts = target.keeps_thoughts && sent == Thoughts::Sent;

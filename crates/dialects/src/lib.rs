@@ -14,6 +14,7 @@
 //!
 //! let mut reply = Reply::new(&request, "an-id", 1_790_000_000);
 //! reply.names = rendered.names;
+//! reply.stops = rendered.stops;
 //! let mut stream = Stream::new(Dialect::Messages, Dialect::Chat, &reply);
 //! let mut out = Vec::new();
 //! stream.push(b"event: error\ndata: {\"error\":{\"type\":\"overloaded_error\",", &mut out);
@@ -55,6 +56,7 @@ mod responses;
 mod schema;
 mod shortcut;
 mod sse;
+mod stops;
 mod stream;
 mod target;
 #[cfg(test)]

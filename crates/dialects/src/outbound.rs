@@ -15,6 +15,7 @@ pub(crate) struct OutboundRequest<'r> {
     dialect: Dialect,
     name_limit: usize,
     names: Names,
+    stops: Vec<String>,
     warnings: Vec<String>,
 }
 
@@ -24,17 +25,25 @@ pub(crate) const CUSTOM_INPUT: &str = "input";
 
 pub(crate) const CUSTOM_SCHEMA: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}"#;
 
+/// What a client is told of a setting that the model refuses.
+pub(crate) const REFUSED: &str = "this model does not accept it";
+
+/// Each byte of an answer is compared with all stop sequences.
+const MOST_STOPS: usize = 64;
+
 /// More would not fit into the response header.
 const MAX_WARNINGS: usize = 32;
 
 impl<'r> OutboundRequest<'r> {
     pub(crate) fn new(request: &'r Request, target: &'r Target, dialect: Dialect, name_limit: usize) -> Self {
         let warnings = request.warnings.clone();
-        Self { request, target, dialect, name_limit, names: Names::default(), warnings }
+        let (names, stops) = (Names::default(), Vec::new());
+        Self { request, target, dialect, name_limit, names, stops, warnings }
     }
 
     pub(crate) fn rendered(self, body: String) -> Rendered {
-        Rendered { body, names: self.names, warnings: self.warnings, needs_stream: false }
+        let Self { names, stops, warnings, .. } = self;
+        Rendered { body, names, stops, warnings, needs_stream: false }
     }
 
     /// Adds a warning, unless it was added before.
@@ -53,6 +62,23 @@ impl<'r> OutboundRequest<'r> {
 
     pub(crate) fn refuse(&mut self, param: &str, message: &str) -> Result<(), Error> {
         self.target.refuse(&mut self.warnings, param, message)
+    }
+
+    /// Leaves the stop sequences to the gateway, because the model does not accept them. A client of OpenAI's is
+    /// refused, as there, unless it is lenient.
+    pub(crate) fn keep_stops(&mut self, param: &str) -> Result<(), Error> {
+        let is_kept = self.request.dialect == Some(Dialect::Messages) || self.target.is_lenient;
+        if !is_kept || self.request.stop.len() > MOST_STOPS {
+            return self.refuse(param, REFUSED);
+        }
+        self.warn(format!("{param}: {REFUSED}, so it goes on unseen where the gateway ends the text"));
+        self.keep(self.request.stop.iter().cloned());
+        Ok(())
+    }
+
+    /// The gateway ends the answer at these sequences.
+    pub(crate) fn keep(&mut self, stops: impl IntoIterator<Item = String>) {
+        self.stops.extend(stops);
     }
 
     /// The client and the upstream speak the same dialect.

@@ -42,6 +42,8 @@ pub struct Reply {
     pub echo: Vec<(String, Json)>,
     /// The tools that have other names at the upstream.
     pub names: Names,
+    /// The stop sequences that the upstream does not know.
+    pub stops: Vec<String>,
     /// Seals thoughts for clients whose dialect has no place for them.
     pub seal: Option<Rc<dyn Seal>>,
     /// Estimated tokens of the prompt, used until the upstream reports them.
@@ -71,10 +73,11 @@ impl Reply {
         self.echo.iter().find(|(known, _)| known == name).map(|(_, json)| json.as_str())
     }
 
-    /// Whether a stream cannot pass unchanged: tools have other names at the
-    /// upstream, or the client gets another form of it.
-    pub(crate) fn has_other_names(&self) -> bool {
-        self.names != Names::default() || self.has_own_id || self.form != ChatForm::Chat
+    /// Whether an answer cannot pass unchanged: tools have other names at the
+    /// upstream, it ends at a stop sequence, or the client gets another form of it.
+    pub(crate) fn is_changed(&self) -> bool {
+        let is_ended = !self.stops.is_empty();
+        self.names != Names::default() || is_ended || self.has_own_id || self.form != ChatForm::Chat
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     responses,
     shortcut::Shortcut,
     sse::{Frame, Splitter},
+    stops::Stops,
     tokens,
 };
 
@@ -111,13 +112,13 @@ impl Stream {
     /// the same.
     pub fn new(upstream: Dialect, client: Dialect, reply: &Reply) -> Self {
         let translation = match (upstream, client) {
-            (Dialect::Chat, Dialect::Chat) if !reply.has_other_names() => {
+            (Dialect::Chat, Dialect::Chat) if !reply.is_changed() => {
                 Translation::Chat(chat::normal::Normalizer::new(reply))
             }
-            (Dialect::Responses, Dialect::Responses) if !reply.has_other_names() => {
+            (Dialect::Responses, Dialect::Responses) if !reply.is_changed() => {
                 Translation::Responses(responses::normal::Normalizer::new(reply))
             }
-            (Dialect::Messages, Dialect::Messages) if !reply.has_other_names() => {
+            (Dialect::Messages, Dialect::Messages) if !reply.is_changed() => {
                 let request_id = reply.request_id.clone();
                 Translation::Messages { decoder: messages::decode::Decoder::default(), request_id }
             }
@@ -128,7 +129,8 @@ impl Stream {
         let has_shortcut = match &translation {
             Translation::Chat(_) | Translation::Messages { .. } => true,
             Translation::Translate { encoder, .. } => {
-                upstream != Dialect::Responses && matches!(encoder, Encoder::Chat(_) | Encoder::Messages(_))
+                let has_pieces = upstream != Dialect::Responses && reply.stops.is_empty();
+                has_pieces && matches!(encoder, Encoder::Chat(_) | Encoder::Messages(_))
             }
             Translation::Responses(_) => false,
         };
@@ -220,7 +222,7 @@ impl Translation {
     fn translate(upstream: Dialect, client: Dialect, reply: &Reply, filter: Option<Box<dyn Filter>>) -> Self {
         Self::Translate {
             decoder: Decoder::new(upstream),
-            filter,
+            filter: Stops::before(&reply.stops, filter),
             funnel: Box::new(Funnel::new(reply.names.clone(), client != Dialect::Chat, &reply.id)),
             encoder: Encoder::new(client, reply),
         }

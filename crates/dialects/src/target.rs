@@ -120,6 +120,8 @@ pub struct Rendered {
     pub body: String,
     /// To be put into [`crate::Reply::names`].
     pub names: Names,
+    /// The stop sequences that the upstream does not get. To be put into [`crate::Reply::stops`].
+    pub stops: Vec<String>,
     /// For `x-gateway-warnings`.
     pub warnings: Vec<String>,
     /// The API requires a stream for an answer this long: render again with

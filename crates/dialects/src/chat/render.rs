@@ -2,7 +2,7 @@
 
 use crate::{
     Dialect, Error, Rendered, Target,
-    outbound::{CUSTOM_SCHEMA, OutboundRequest},
+    outbound::{CUSTOM_SCHEMA, OutboundRequest, REFUSED},
     request::{
         Content, Document, Format, Image, MediaSource, Message, Part, Request, Role, Thinking, Tool,
         ToolChoice, ToolKind, ToolResult,
@@ -33,7 +33,10 @@ fn members(out: &mut OutboundRequest<'_>, messages: &str, o: &mut Object<'_>) ->
     out.left_out("top_k", request.top_k.is_some());
     if can.openai && !can.sampling {
         for name in request.refused_by_thinking() {
-            out.refuse(name, "this model does not accept it")?;
+            match name {
+                "stop" | "stop_sequences" => out.keep_stops(name)?,
+                _ => out.refuse(name, REFUSED)?,
+            }
         }
     } else {
         sampling(out, o)?;

@@ -163,7 +163,7 @@ fn is_opaque(user: &str) -> bool {
         && user.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
-/// The stop sequences, without those that are blank: the API refuses them.
+/// The stop sequences, without those that are blank: the API refuses them, so the gateway ends the text there.
 fn stops<'r>(out: &mut OutboundRequest<'r>) -> Vec<&'r str> {
     let all = out.request.stop.iter().map(String::as_str);
     if out.is_same_dialect() {
@@ -172,6 +172,7 @@ fn stops<'r>(out: &mut OutboundRequest<'r>) -> Vec<&'r str> {
     let (blank, rest): (Vec<&str>, Vec<&str>) = all.partition(|text| text.trim().is_empty());
     if !blank.is_empty() {
         out.warn("stop: blank sequences left out, this provider does not take them");
+        out.keep(blank.into_iter().map(str::to_owned));
     }
     rest
 }

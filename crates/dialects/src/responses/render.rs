@@ -19,7 +19,7 @@ pub(crate) fn render(request: &Request, target: &Target) -> Result<Rendered, Err
     out.refuse_audio_answers()?;
     if !request.stop.is_empty() {
         let param = if request.dialect == Some(Dialect::Messages) { "stop_sequences" } else { "stop" };
-        out.refuse(param, "this provider's API does not support stop sequences")?;
+        out.keep_stops(param)?;
     }
     let mut input = String::new();
     let mut result = Ok(());

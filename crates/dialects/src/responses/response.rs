@@ -100,7 +100,7 @@ pub(crate) fn native(response: &Response, reply: &Reply) -> Option<String> {
     let raw = response.native.as_ref()?.raw();
     // Some servers leave the items out at the end of a stream.
     let has_items = raw.get("output")?.items().next().is_some();
-    (has_items && !reply.has_other_names()).then(|| adopted(raw, reply))
+    (has_items && !reply.is_changed()).then(|| adopted(raw, reply))
 }
 
 /// Renders the same items that a stream would have had.

@@ -481,8 +481,29 @@ fn openais_thinking_models_get_no_setting_that_they_refuse() {
     assert_eq!((out.as_object().unwrap().len(), rendered.warnings.len()), (2, 0), "{out}");
     let mut body = claude(&json!([{ "role": "user", "content": "x" }]));
     body["stop_sequences"] = json!(["END"]);
-    let error = render(Dialect::Messages, Dialect::Chat, &body, &thinking).unwrap_err();
-    assert_eq!(error.param.as_deref(), Some("stop_sequences"));
+    for upstream in [Dialect::Chat, Dialect::Responses] {
+        let (out, rendered) = render(Dialect::Messages, upstream, &body, &thinking).unwrap();
+        assert_eq!(
+            (out.get("stop"), rendered.stops, rendered.warnings.len()),
+            (None, vec!["END".to_owned()], 1)
+        );
+    }
+}
+
+#[test]
+fn the_gateway_ends_a_text_at_few_sequences() {
+    let thinking = limited(|can| can.sampling = false);
+    let mut body = claude(&json!([{ "role": "user", "content": "x" }]));
+    body["stop_sequences"] = (0..65).map(|n| json!(n.to_string())).collect();
+    assert!(render(Dialect::Messages, Dialect::Responses, &body, &thinking).is_err());
+}
+
+#[test]
+fn blank_stop_sequences_are_not_for_claude() {
+    let mut body = chat(&json!([{ "role": "user", "content": "x" }]));
+    body["stop"] = json!(["\n", "END"]);
+    let (out, rendered) = render(Dialect::Chat, Dialect::Messages, &body, &Target::new("m")).unwrap();
+    assert_eq!((&out["stop_sequences"], rendered.stops), (&json!(["END"]), vec!["\n".to_owned()]));
 }
 
 #[test]

@@ -760,3 +760,25 @@ fn messages_of_different_phases_stay_apart_behind_a_guardrail() {
     let (out, _) = carried(Dialect::Responses, Dialect::Chat, stream.as_bytes(), 7, &reply());
     assert_eq!(client_view(Dialect::Chat, &out).text, "LookingIt is red");
 }
+
+#[test]
+fn every_client_gets_a_text_up_to_its_stop_sequence_however_the_stream_is_split() {
+    let body = br#"{"id":"c","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"one END two"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":9,"total_tokens":10}}"#;
+    let whole = Dialect::Chat.parse_response(body).unwrap();
+    for (upstream, client) in ALL.iter().flat_map(|upstream| ALL.map(|client| (*upstream, client))) {
+        let sent = stream_of(&whole, upstream, &reply());
+        let reply = Reply { stops: vec!["END".to_owned()], include_usage: true, ..reply() };
+        for size in [1, 7, sent.len()] {
+            let (mut stream, mut out) = (Stream::new(upstream, client, &reply), Vec::new());
+            sent.as_bytes().chunks(size).for_each(|bytes| stream.push(bytes, &mut out));
+            stream.finish(&mut out);
+            let mut reader = Reader::new(client);
+            reader.push(&out);
+            let seen = reader.finish().unwrap();
+            let [choice] = seen.choices.as_slice() else { panic!("{seen:?}") };
+            assert_eq!(choice.parts[0].as_text(), Some("one "), "{upstream:?} {client:?}");
+            let sequence = (client == Dialect::Messages).then(|| "END".to_owned());
+            assert_eq!((&choice.stop.sequence, seen.usage.map(|usage| usage.output)), (&sequence, Some(9)));
+        }
+    }
+}

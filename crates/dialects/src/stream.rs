@@ -195,6 +195,10 @@ impl Stream {
             // data is complete. The error for a truncated stream follows below.
             if crate::json::Raw::parse(frame.data.trim()).is_some() || frame.data.trim() == "[DONE]" {
                 translation.frame(frame, shortcut, meter, text, out);
+                // What passes byte for byte lacks the blank line too, without which a client ignores the event.
+                if matches!(translation, Translation::Messages { .. }) {
+                    out.extend_from_slice(b"\n\n");
+                }
             }
         });
         if !self.is_over() {

@@ -181,6 +181,8 @@ fn b6_a_stream_truncated_at_any_byte_is_never_a_success_unless_it_was_complete()
                     let text = String::from_utf8(out).unwrap();
                     assert!(meter.is_complete == text.contains("message_stop"));
                     assert!(meter.is_complete != text.contains("event: error"), "cut at {cut}");
+                    // A client reads an event at its blank line.
+                    assert!(text.ends_with("\n\n") && !text.contains("}event:"), "cut at {cut}");
                     continue;
                 }
                 let view = client_view(client, &out);

@@ -50,6 +50,8 @@ struct Call {
     balance: Balance,
     is_custom: bool,
     is_open: bool,
+    /// What has come of its arguments, while its name has not: some upstreams send that in a later piece.
+    nameless: Option<String>,
 }
 
 /// Upper bound of choices, and of calls in one choice.
@@ -365,30 +367,37 @@ impl Decoder {
                 choice.stop_whole_calls(sink);
                 let part = self.next_part;
                 self.next_part = part.saturating_add(1);
-                let id = of.id.clone().unwrap_or_default().into_owned();
+                let id = of.id.unwrap_or_default().into_owned();
                 choice.keys.push(CallKey { index: of.index, id });
-                let (piece, balance) = (Piece::new(part), Balance::default());
-                choice.calls.push(Call { piece, balance, is_custom, is_open: true });
-                let call = CallStart {
-                    id: of.id.unwrap_or_default(),
-                    name: name.unwrap_or_default(),
-                    namespace: None,
-                    is_custom,
-                };
-                sink(Event::PartStart { part, choice: choice.index, kind: PartKind::ToolCall(call) });
+                let (piece, balance, nameless) = (Piece::new(part), Balance::default(), Some(String::new()));
+                choice.calls.push(Call { piece, balance, is_custom, is_open: true, nameless });
                 choice.calls.len().saturating_sub(1)
             }
         };
-        let Some(call) = choice.calls.get_mut(known) else { return };
+        let (Some(call), Some(key)) = (choice.calls.get_mut(known), choice.keys.get(known)) else { return };
+        if let Some(name) = name
+            && let Some(arguments) = call.nameless.take()
+        {
+            let id = Cow::Borrowed(&*key.id);
+            let start = CallStart { id, name, namespace: None, is_custom: call.is_custom };
+            let kind = PartKind::ToolCall(start);
+            sink(Event::PartStart { part: call.piece.part(), choice: choice.index, kind });
+            call.piece.push_text(Cow::Owned(arguments), sink);
+        }
+        let nameless = &mut call.nameless;
+        let mut sink = |event: Event<'_>| match (nameless.as_mut(), event) {
+            (Some(arguments), Event::Delta { text, .. }) => arguments.push_str(&text),
+            (_, event) => sink(event),
+        };
         match raw.get(if is_custom { "input" } else { "arguments" }) {
             // Some upstreams send the arguments as an object.
             Some(arguments) if arguments.is_object() => {
                 call.balance.push(arguments.text());
-                call.piece.push_text(Cow::Borrowed(arguments.text()), sink);
+                call.piece.push_text(Cow::Borrowed(arguments.text()), &mut sink);
             }
             Some(arguments) => {
                 let balance = &mut call.balance;
-                call.piece.push_and(arguments, |text| balance.push(text), sink);
+                call.piece.push_and(arguments, |text| balance.push(text), &mut sink);
             }
             None => {}
         }
@@ -399,6 +408,8 @@ impl Decoder {
         if let Some((_, piece)) = choice.open_text.take() {
             piece.stop(sink);
         }
+        // A call that never got a name was none.
+        choice.calls.retain(|call| call.nameless.is_none());
         let is_torn = choice.calls.iter().any(|call| !call.is_custom && call.balance.is_open());
         for call in choice.calls.iter_mut().filter(|call| call.is_open) {
             call.is_open = false;
@@ -421,7 +432,7 @@ impl Choice {
     /// Ends calls with complete arguments, because another part begins.
     fn stop_whole_calls(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
         for call in self.calls.iter_mut().filter(|call| call.is_open && call.balance.is_complete()) {
-            if !call.is_custom {
+            if !call.is_custom && call.nameless.is_none() {
                 call.is_open = false;
                 call.piece.end(sink);
             }

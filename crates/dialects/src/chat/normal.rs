@@ -2,7 +2,7 @@
 //! look like OpenAI's pass unchanged. Members that would break a client's SDK
 //! are rewritten, and the rest of the chunk is copied.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::{
     Error, Event, Reply, Usage,
@@ -30,6 +30,8 @@ pub(crate) struct Normalizer {
     request_id: String,
     choices: BTreeMap<u64, Choice>,
     usage: Option<Usage>,
+    /// The choices that this chunk finishes, which still need a chunk for it.
+    late_ends: Vec<(u64, &'static str)>,
     scratch: String,
 }
 
@@ -37,7 +39,32 @@ pub(crate) struct Normalizer {
 struct Choice {
     has_role: bool,
     is_finished: bool,
-    calls: Vec<CallKey>,
+    keys: Vec<CallKey>,
+    /// One for each key, in the same order.
+    calls: Vec<Call>,
+}
+
+/// A call of a tool as its client sees it.
+#[derive(Debug, Default)]
+struct Call {
+    /// Its index, once its name has come.
+    place: Option<usize>,
+    /// What has come of its arguments before its name.
+    early: String,
+    is_custom: bool,
+    has_arguments: bool,
+}
+
+impl Choice {
+    /// The indexes of functions that have no arguments at all, which are no JSON.
+    fn silent_calls(&self) -> impl Iterator<Item = usize> {
+        self.calls.iter().filter(|call| !call.is_custom && !call.has_arguments).filter_map(|call| call.place)
+    }
+
+    /// The index of the next call that has a name.
+    fn next_place(&self) -> usize {
+        self.calls.iter().filter(|call| call.place.is_some()).count()
+    }
 }
 
 /// The events that the decoder emitted for one chunk.
@@ -61,6 +88,7 @@ impl Normalizer {
             request_id: reply.request_id.clone(),
             choices: BTreeMap::new(),
             usage: None,
+            late_ends: Vec::new(),
             scratch: String::new(),
         }
     }
@@ -130,25 +158,35 @@ impl Normalizer {
     fn finish_silent_ends(&mut self, events: &ChunkEvents, out: &mut String) {
         for (index, stop) in &events.finishes {
             let choice = self.choices.entry(u64::from(*index)).or_default();
-            if std::mem::replace(&mut choice.is_finished, true) {
-                continue;
+            if !std::mem::replace(&mut choice.is_finished, true) {
+                self.last_chunk(u64::from(*index), finish_reason(stop, false), out);
             }
-            out.push_str("data: ");
-            write::object_into(out, |o| {
-                self.head(o);
-                o.array("choices", |a| {
-                    a.object(|o| {
-                        o.put("index", index);
-                        o.raw("delta", "{}");
-                        o.str("finish_reason", finish_reason(stop, false));
-                    });
-                });
-                if self.include_usage {
-                    o.null("usage");
-                }
-            });
-            out.push_str("\n\n");
         }
+    }
+
+    /// The last chunk of a choice. Functions without arguments get the `{}` that clients parse.
+    fn last_chunk(&self, index: u64, reason: &str, out: &mut String) {
+        let silent: Vec<usize> =
+            self.choices.get(&index).into_iter().flat_map(Choice::silent_calls).collect();
+        out.push_str("data: ");
+        write::object_into(out, |o| {
+            self.head(o);
+            o.array("choices", |a| {
+                a.object(|o| {
+                    o.put("index", index);
+                    o.object("delta", |o| {
+                        if !silent.is_empty() {
+                            o.array("tool_calls", |a| silent.iter().for_each(|place| no_arguments(*place, a)));
+                        }
+                    });
+                    o.str("finish_reason", reason);
+                });
+            });
+            if self.include_usage {
+                o.null("usage");
+            }
+        });
+        out.push_str("\n\n");
     }
 
     fn head(&self, o: &mut Object<'_>) {
@@ -186,6 +224,9 @@ impl Normalizer {
             out.push_str("\n\n");
         }
         self.scratch = scratch;
+        for (index, reason) in std::mem::take(&mut self.late_ends) {
+            self.last_chunk(index, reason, out);
+        }
     }
 
     /// Takes over from the first chunk what all chunks share.
@@ -247,7 +288,7 @@ impl Normalizer {
     }
 
     fn choice(&mut self, index: u64, raw: Raw<'_>, events: &ChunkEvents, o: &mut Object<'_>) -> bool {
-        let Self { choices, reply_id, .. } = self;
+        let Self { choices, reply_id, late_ends, .. } = self;
         let state = choices.entry(index).or_default();
         let stop = events.finishes.iter().find(|(place, _)| u64::from(*place) == index).map(|(_, stop)| stop);
         let (mut is_changed, mut has_delta) = (false, false);
@@ -276,9 +317,11 @@ impl Normalizer {
             (Some(given), None) => !given.is_null(),
             (None, _) => true,
         };
-        o.str_or_null("finish_reason", reason);
         state.is_finished |= reason.is_some();
-        is_changed
+        let late = reason.filter(|_| !is_legacy && state.silent_calls().next().is_some());
+        late_ends.extend(late.map(|reason| (index, reason)));
+        o.str_or_null("finish_reason", reason.filter(|_| late.is_none()));
+        is_changed | late.is_some()
     }
 }
 
@@ -322,6 +365,13 @@ fn delta(state: &mut Choice, reply_id: &str, raw: Raw<'_>, o: &mut Object<'_>) -
     is_changed
 }
 
+fn no_arguments(place: usize, a: &mut Array<'_>) {
+    a.object(|o| {
+        o.put("index", place);
+        o.object("function", |o| o.str("arguments", "{}"));
+    });
+}
+
 fn tool_call(state: &mut Choice, reply_id: &str, nth: u64, raw: Raw<'_>, a: &mut Array<'_>) -> bool {
     let id = raw.get_str("id").filter(|id| !id.is_empty());
     let kind = if raw.get("custom").is_some() { "custom" } else { "function" };
@@ -329,20 +379,33 @@ fn tool_call(state: &mut Choice, reply_id: &str, nth: u64, raw: Raw<'_>, a: &mut
     let name = inner.and_then(|inner| inner.get_str("name")).filter(|name| !name.is_empty());
     let given = raw.get_u64("index");
     let index = given.or_else(|| (id.is_none() && nth > 0).then_some(nth));
-    let known = calls::place(&state.calls, &CallRef { index, id: id.clone(), has_name: name.is_some() });
-    let is_new = known.is_none();
-    let place = known.unwrap_or(state.calls.len());
-    if is_new {
-        state.calls.push(CallKey { index, id: id.clone().unwrap_or_default().into_owned() });
+    let known = calls::place(&state.keys, &CallRef { index, id: id.clone(), has_name: name.is_some() });
+    let next = state.next_place();
+    let at = known.unwrap_or(state.keys.len());
+    if known.is_none() {
+        let id = id.clone().unwrap_or_default().into_owned();
+        state.keys.push(CallKey { index, id });
+        state.calls.push(Call { is_custom: kind == "custom", ..Call::default() });
     }
+    let (Some(call), Some(key)) = (state.calls.get_mut(at), state.keys.get(at)) else { return true };
     let text = if kind == "custom" { "input" } else { "arguments" };
     let arguments = inner.and_then(|inner| inner.get(text));
+    let said = arguments.map(|arguments| arguments.as_str().unwrap_or(Cow::Borrowed(arguments.text())));
+    call.has_arguments |= said.as_ref().is_some_and(|said| !said.trim().is_empty());
+    let is_new = call.place.is_none();
+    if is_new && name.is_none() {
+        call.early.push_str(&said.unwrap_or_default());
+        return true;
+    }
+    let place = *call.place.get_or_insert(next);
+    let early = std::mem::take(&mut call.early);
     let has_type = raw.get("type").is_some();
     let mut is_changed = given != u64::try_from(place).ok()
         || inner.is_none()
+        || !early.is_empty()
         || arguments.is_none_or(|arguments| !arguments.is_string())
         || if is_new {
-            id.is_none() || !has_type || name.is_none()
+            id.is_none() || !has_type
         } else {
             // A key that is null or empty also breaks SDKs.
             raw.members().any(|(name, _)| name == "id" || name == "type")
@@ -351,9 +414,9 @@ fn tool_call(state: &mut Choice, reply_id: &str, nth: u64, raw: Raw<'_>, a: &mut
     a.object(|o| {
         o.put("index", place);
         if is_new {
-            match &id {
-                Some(id) => o.str("id", id),
-                None => o.str("id", &format!("call_{reply_id}_{place}")),
+            match key.id.as_str() {
+                "" => o.str("id", &format!("call_{reply_id}_{place}")),
+                id => o.str("id", id),
             }
             o.str("type", kind);
         }
@@ -362,9 +425,8 @@ fn tool_call(state: &mut Choice, reply_id: &str, nth: u64, raw: Raw<'_>, a: &mut
                 o.str("name", name.as_deref().unwrap_or_default());
             }
             match arguments {
-                Some(arguments) if arguments.is_string() => o.raw(text, arguments.text()),
-                Some(arguments) => o.str(text, arguments.text()),
-                None => o.str(text, ""),
+                Some(arguments) if arguments.is_string() && early.is_empty() => o.raw(text, arguments.text()),
+                _ => o.str(text, &(early + &said.unwrap_or_default())),
             }
         });
         for (name, value) in raw.members() {

@@ -386,9 +386,11 @@ fn tool(out: &mut OutboundRequest<'_>, name: &str, tool: &Tool, marks: &mut Mark
     marks.write(tool.cache.as_ref(), o);
 }
 
-/// The schema of a strict tool, if the API can enforce it unchanged.
+/// The schema of a strict tool, if the API can enforce it unchanged. One without the `type` that it requires gets
+/// that added, as the schema of any other tool.
 fn strict_schema(tool: &Tool, parameters: Option<&Json>) -> Option<String> {
-    let parameters = parameters.filter(|_| tool.strict == Some(true))?;
+    let has_type = |parameters: &&Json| parameters.raw().get("type").is_some();
+    let parameters = parameters.filter(|_| tool.strict == Some(true)).filter(has_type)?;
     let (schema, is_told) = schema::for_anthropic(parameters.raw(), "tools").ok()?;
     (!is_told).then_some(schema)
 }

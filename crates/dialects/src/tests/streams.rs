@@ -296,6 +296,38 @@ fn f_chunks_that_would_break_an_sdk_are_corrected() {
 }
 
 #[test]
+fn f_a_call_begins_with_its_name_wherever_that_comes_and_ends_with_arguments_that_are_json() {
+    let call = |index: u64, more: Value| {
+        let mut call = json!({ "index": index });
+        call.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        chunk(&json!({ "role": "assistant", "tool_calls": [call] }), None)
+    };
+    let start = |id: &str, name: Value, arguments: Value| json!({ "id": id, "type": "function", "function": { "name": name, "arguments": arguments } });
+    let stream = data(&[
+        // Of this one nothing but its place ever comes.
+        call(0, start("", json!(""), json!(""))),
+        call(1, start("a", json!(null), json!("{\"x\""))),
+        call(1, json!({ "function": { "name": "f", "arguments": ":" } })),
+        call(1, json!({ "function": { "arguments": "1}" } })),
+        call(2, start("b", json!("g"), json!(""))),
+        call(3, start("c", json!("h"), json!(null))),
+        chunk(&json!({}), Some("tool_calls")),
+    ]) + "data: [DONE]\n\n";
+    let called = |id: &str, name: &str, arguments: &str| (id.to_owned(), name.to_owned(), arguments.to_owned());
+    for client in ALL {
+        let view = translated_view(Dialect::Chat, client, &stream);
+        let expected = [called("a", "f", "{\"x\":1}"), called("b", "g", "{}"), called("c", "h", "{}")];
+        assert_eq!(view.calls, expected, "{client:?}");
+        assert!(view.is_whole);
+    }
+    let nameless = data(&[call(0, start("", json!(""), json!(""))), chunk(&json!({ "content": "a" }), None), chunk(&json!({}), Some("stop"))]);
+    for client in ALL {
+        let view = translated_view(Dialect::Chat, client, &(nameless.clone() + "data: [DONE]\n\n"));
+        assert!(view.calls.is_empty() && view.text == "a" && view.is_whole, "{client:?}");
+    }
+}
+
+#[test]
 fn a_character_split_between_events_is_joined() {
     let stream = r#"data: {"choices":[{"index":0,"delta":{"role":"assistant","content":"a\ud83d"}}]}
 

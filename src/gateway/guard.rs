@@ -1,18 +1,18 @@
 //! Applies guardrails: to a request before a model is asked, and to an answer
 //! before the client gets it.
 
-use std::{borrow::Cow, collections::BTreeMap, rc::Rc};
+use std::{borrow::Cow, rc::Rc};
 
 use hatch_dialects::{
-    Class, Error as DialectError, Event, Filter, Json, Request, Response,
-    request::{Content, MediaSource, Part, SEARCH_RESULT},
-    response::{PartKind, Stop, StopReason},
+    Class, Error as DialectError, Filter, Json, Request, Response,
+    request::{Content, Format, MediaSource, Part, Thinking, Tool, ToolKind},
     tree,
 };
-use hatch_guardrails::{Action, Finding, Guard, Policy, PolicyError, Redactor, Rule};
+use hatch_guardrails::{Action, Finding, Guard, JsonText, Policy, PolicyError, Rule, escaped};
 
 use serde_json::Value;
 
+use super::output_filter::OutputFilter;
 use crate::error::Error;
 
 /// The guardrails of one request: those of its user, and those of its key.
@@ -36,8 +36,13 @@ pub(super) struct Checked {
     pub(super) rules: Vec<String>,
 }
 
+/// Hands over the texts of a JSON value.
+type ForEachText = fn(&mut Value, &mut dyn FnMut(&mut String));
+
 /// Members that are no text: a provider refuses them if they are changed.
-const OPAQUE: &[&str] = &["encrypted_content", "id", "call_id", "type", "status"];
+const OPAQUE: &[&str] = &["encrypted_content", "id", "call_id", "tool_use_id", "type", "status", "image_url"];
+/// Members of a JSON Schema whose texts are not the author's.
+const SCHEMA_WORDS: &[&str] = &["$id", "$ref", "$schema", "format", "pattern", "required", "type"];
 /// The item whose `result` is the bytes of a picture.
 const PICTURE: &str = "image_generation_call";
 
@@ -66,15 +71,36 @@ impl Guards {
     /// 400 with the names of the rules that block it.
     pub(super) fn check(&self, request: &mut Request) -> Result<Checked, Error> {
         let mut checked = Checked::default();
-        let names = request.messages.iter_mut().filter_map(|message| message.name.as_mut());
-        let descriptions = request.tools.iter_mut().filter_map(|tool| tool.description.as_mut());
-        for text in names.chain(descriptions) {
-            self.check_text(text, &mut checked)?;
+        if self.input.is_empty() {
+            return Ok(checked);
         }
-        for part in request.messages.iter_mut().flat_map(|message| &mut message.parts) {
-            self.check_part(part, &mut checked)?;
+        for message in &mut request.messages {
+            message.name.iter_mut().try_for_each(|name| self.check_text(name, &mut checked))?;
+            message.parts.iter_mut().try_for_each(|part| self.check_part(part, &mut checked))?;
+        }
+        request.tools.iter_mut().try_for_each(|tool| self.check_tool(tool, &mut checked))?;
+        if let Some(Format::JsonSchema { description, schema, .. }) = &mut request.format {
+            description.iter_mut().try_for_each(|text| self.check_text(text, &mut checked))?;
+            self.check_schema(schema, &mut checked)?;
+        }
+        // What the answer is expected to be is a text like the others.
+        for (_, json) in request.extra.iter_mut().filter(|(name, _)| name == "prediction") {
+            self.check_json(json, &mut checked)?;
         }
         Ok(checked)
+    }
+
+    fn check_tool(&self, tool: &mut Tool, checked: &mut Checked) -> Result<(), Error> {
+        tool.description.iter_mut().try_for_each(|text| self.check_text(text, checked))?;
+        for (_, examples) in tool.extra.iter_mut().filter(|(name, _)| name == "input_examples") {
+            self.check_json(examples, checked)?;
+        }
+        match &mut tool.kind {
+            ToolKind::Function { parameters: Some(schema) } => self.check_schema(schema, checked),
+            ToolKind::Custom { format: Some(format) } => self.check_json(format, checked),
+            // What a tool of the vendor's has is for the vendor, such as its credentials.
+            _ => Ok(()),
+        }
     }
 
     /// Redacts all texts of a JSON value but what only providers read, as [`Self::check`] redacts a request.
@@ -85,22 +111,54 @@ impl Guards {
     fn check_part(&self, part: &mut Part, checked: &mut Checked) -> Result<(), Error> {
         let text = match &mut part.content {
             Content::Text(text) => &mut text.text,
-            Content::ToolCall(call) => &mut call.arguments,
+            Content::Refusal(text) => text,
+            Content::ToolCall(call) if call.is_custom => &mut call.arguments,
+            Content::ToolCall(call) => return self.check_arguments(&mut call.arguments, checked),
+            Content::Thinking(thinking) => return self.check_thinking(thinking, checked),
             Content::Document(document) => {
                 for text in [&mut document.title, &mut document.context].into_iter().flatten() {
                     self.check_text(text, checked)?;
                 }
                 return self.check_file(&mut document.source, checked);
             }
-            Content::Foreign { kind, json, .. } if kind == SEARCH_RESULT => {
-                return self.check_json(json, checked);
-            }
+            Content::Foreign { json, .. } => return self.check_json(json, checked),
             Content::ToolResult(result) => {
                 return result.parts.iter_mut().try_for_each(|part| self.check_part(part, checked));
             }
             _ => return Ok(()),
         };
         self.check_text(text, checked)
+    }
+
+    /// Arguments are checked as whoever parses them reads them.
+    fn check_arguments(&self, arguments: &mut String, checked: &mut Checked) -> Result<(), Error> {
+        let mut json = JsonText::default();
+        let before = json.push(arguments) + &json.finish();
+        let mut left = before.clone();
+        self.check_text(&mut left, checked)?;
+        if left != before {
+            *arguments = escaped(&left);
+        }
+        Ok(())
+    }
+
+    fn check_thinking(&self, thinking: &mut Thinking, checked: &mut Checked) -> Result<(), Error> {
+        match thinking {
+            Thinking::Plain(text) => self.check_text(text, checked),
+            Thinking::Encrypted { summary, .. } => {
+                summary.iter_mut().try_for_each(|text| self.check_text(text, checked))
+            }
+            // The signature fits no other text.
+            Thinking::Signed { text, .. } => {
+                let mut left = text.clone();
+                self.check_text(&mut left, checked)?;
+                if left != *text {
+                    *thinking = Thinking::Plain(left);
+                }
+                Ok(())
+            }
+            Thinking::Redacted { .. } => Ok(()),
+        }
     }
 
     fn check_file(&self, file: &mut MediaSource, checked: &mut Checked) -> Result<(), Error> {
@@ -114,9 +172,23 @@ impl Guards {
     }
 
     fn check_json(&self, json: &mut Json, checked: &mut Checked) -> Result<(), Error> {
+        self.check_texts(json, for_each_text, checked)
+    }
+
+    /// A schema's descriptions and values are read by the model too.
+    fn check_schema(&self, schema: &mut Json, checked: &mut Checked) -> Result<(), Error> {
+        self.check_texts(schema, for_each_text_of_schema, checked)
+    }
+
+    fn check_texts(
+        &self,
+        json: &mut Json,
+        for_each: ForEachText,
+        checked: &mut Checked,
+    ) -> Result<(), Error> {
         let mut value = tree(json.as_str()).ok_or_else(|| blocked_by(&["unreadable".to_owned()]))?;
         let mut passes = Ok(());
-        for_each_text(&mut value, &mut |text| {
+        for_each(&mut value, &mut |text| {
             if passes.is_ok() {
                 passes = self.check_text(text, checked);
             }
@@ -197,8 +269,10 @@ fn for_each_text(value: &mut Value, visit: &mut dyn FnMut(&mut String)) {
         Value::String(text) => visit(text),
         Value::Array(items) => items.iter_mut().for_each(|item| for_each_text(item, visit)),
         Value::Object(members) => {
-            let is_picture = members.get("type").is_some_and(|kind| kind == PICTURE);
-            let is_opaque = |name: &str| OPAQUE.contains(&name) || is_picture && name == "result";
+            let is = |kind: &str| members.get("type").is_some_and(|given| given == kind);
+            let (is_picture, is_base64) = (is(PICTURE), is("base64"));
+            let is_bytes = move |name: &str| is_picture && name == "result" || is_base64 && name == "data";
+            let is_opaque = |name: &str| OPAQUE.contains(&name) || is_bytes(name);
             let texts = members.iter_mut().filter(|(name, _)| !is_opaque(name));
             texts.for_each(|(_, member)| for_each_text(member, visit));
         }
@@ -206,8 +280,23 @@ fn for_each_text(value: &mut Value, visit: &mut dyn FnMut(&mut String)) {
     }
 }
 
+/// Hands over all texts of a JSON Schema but its words.
+fn for_each_text_of_schema(schema: &mut Value, visit: &mut dyn FnMut(&mut String)) {
+    match schema {
+        Value::String(text) => visit(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| for_each_text_of_schema(item, visit)),
+        Value::Object(members) => {
+            // A property may be called like one of these, but its schema is an object.
+            let is_word = |name: &str, member: &Value| SCHEMA_WORDS.contains(&name) && !member.is_object();
+            let texts = members.iter_mut().filter(|(name, member)| !is_word(name, member));
+            texts.for_each(|(_, member)| for_each_text_of_schema(member, visit));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 /// An item of the answer with what the rules leave of its texts. None if they do not let it pass.
-fn redacted(item: &Json, guards: &[Guard]) -> Option<Json> {
+pub(super) fn redacted(item: &Json, guards: &[Guard]) -> Option<Json> {
     let mut value: Value = tree(item.as_str())?;
     let (before, mut passes) = (value.clone(), true);
     redact(&mut value, guards, &mut passes);
@@ -237,136 +326,6 @@ fn blocked(findings: &[Finding]) -> Error {
 pub(super) fn blocked_by(rules: &[String]) -> Error {
     let message = format!("This is not allowed by the guardrails of this key or user ({})", rules.join(", "));
     DialectError::new(Class::ContentPolicy, message).into()
-}
-
-/// The redaction of one part of an answer.
-#[derive(Debug)]
-struct PartRedaction {
-    choice: u32,
-    redactors: Vec<Redactor>,
-    is_text: bool,
-}
-
-impl PartRedaction {
-    /// The text that may be sent now. None once a rule has blocked the part.
-    fn push(&mut self, text: &str) -> Option<String> {
-        let out = self.redactors.iter_mut().fold(text.to_owned(), |text, redactor| redactor.push(&text));
-        (!self.is_blocked()).then_some(out)
-    }
-
-    fn finish(&mut self) -> String {
-        // Each redactor also gets what the one before has held back.
-        let mut out = String::new();
-        for redactor in &mut self.redactors {
-            let mut passed = redactor.push(&out);
-            passed.push_str(&redactor.finish());
-            out = passed;
-        }
-        out
-    }
-
-    fn is_blocked(&self) -> bool {
-        self.redactors.iter().any(Redactor::is_blocked)
-    }
-
-    fn is_changed(&self) -> bool {
-        let changes = |finding: &Finding| finding.action != Action::Flag;
-        self.redactors.iter().any(|redactor| redactor.findings().iter().any(changes))
-    }
-}
-
-/// Checks an answer while it streams.
-#[derive(Debug)]
-struct OutputFilter {
-    guards: Rc<[Guard]>,
-    open: BTreeMap<u32, PartRedaction>,
-    /// The text of each choice, to check it against a schema at its end.
-    texts: BTreeMap<u32, String>,
-    is_over: bool,
-}
-
-impl OutputFilter {
-    fn new(guards: Rc<[Guard]>) -> Self {
-        Self { guards, open: BTreeMap::new(), texts: BTreeMap::new(), is_over: false }
-    }
-
-    fn deliver(&mut self, part: u32, text: String, sink: &mut dyn FnMut(Event<'_>)) {
-        if let Some(redaction) = self.open.get(&part).filter(|redaction| redaction.is_text) {
-            self.texts.entry(redaction.choice).or_default().push_str(&text);
-        }
-        if !text.is_empty() {
-            sink(Event::Delta { part, text: text.into() });
-        }
-    }
-
-    /// Ends the answer here. The clean text before has been sent.
-    fn block(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
-        self.is_over = true;
-        let mut choices: Vec<u32> = Vec::new();
-        for (part, redaction) in std::mem::take(&mut self.open) {
-            sink(Event::PartStop { part });
-            if !choices.contains(&redaction.choice) {
-                choices.push(redaction.choice);
-            }
-        }
-        for choice in choices {
-            sink(Event::Finish { choice, stop: refusal() });
-        }
-        sink(Event::End);
-    }
-}
-
-fn refusal() -> Stop {
-    let explanation = Some("The answer was ended by the guardrails of this key or user".to_owned());
-    Stop { explanation, ..StopReason::Refusal.into() }
-}
-
-impl Filter for OutputFilter {
-    fn event(&mut self, event: Event<'_>, sink: &mut dyn FnMut(Event<'_>)) {
-        if self.is_over {
-            return;
-        }
-        match event {
-            Event::PartStart { part, choice, kind: PartKind::Item(item) } => {
-                self.open.insert(part, PartRedaction { choice, redactors: Vec::new(), is_text: false });
-                match redacted(&item, &self.guards) {
-                    Some(item) => sink(Event::PartStart { part, choice, kind: PartKind::Item(item) }),
-                    None => self.block(sink),
-                }
-            }
-            Event::PartStart { part, choice, kind } => {
-                let is_text = matches!(kind, PartKind::Text { .. });
-                let redactors = self.guards.iter().map(Redactor::new).collect();
-                self.open.insert(part, PartRedaction { choice, redactors, is_text });
-                sink(Event::PartStart { part, choice, kind });
-            }
-            Event::Delta { part, text } => {
-                match self.open.get_mut(&part).map(|redaction| redaction.push(&text)) {
-                    Some(Some(passed)) => self.deliver(part, passed, sink),
-                    Some(None) => self.block(sink),
-                    None => sink(Event::Delta { part, text }),
-                }
-            }
-            Event::PartStop { part } => {
-                let rest = self.open.get_mut(&part).map(PartRedaction::finish).unwrap_or_default();
-                if self.open.get(&part).is_some_and(PartRedaction::is_blocked) {
-                    return self.block(sink);
-                }
-                self.deliver(part, rest, sink);
-                self.open.remove(&part);
-                sink(Event::PartStop { part });
-            }
-            // A signature does not fit a text that was redacted.
-            Event::Signature { part, .. } if self.open.get(&part).is_some_and(PartRedaction::is_changed) => {}
-            Event::Finish { choice, stop } => {
-                let text = self.texts.remove(&choice).unwrap_or_default();
-                let finding = self.guards.iter().find_map(|guard| guard.check_answer(&text));
-                let is_refused = finding.is_some_and(|finding| finding.action == Action::Block);
-                sink(Event::Finish { choice, stop: if is_refused { refusal() } else { stop } });
-            }
-            other => sink(other),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -401,6 +360,179 @@ mod tests {
         let checked =
             guards(json!({ "input": { "secrets": { "action": "redact" } } })).check(&mut harmless).unwrap();
         assert!(!checked.is_changed && checked.rules.is_empty());
+    }
+
+    /// What is left of a request in this dialect.
+    fn left(dialect: Dialect, body: &Value, policy: Value) -> (String, bool) {
+        let mut request =
+            dialect.parse_request(body.to_string().as_bytes(), &InboundContext::default()).unwrap();
+        let checked = guards(policy).check(&mut request).unwrap();
+        (format!("{request:?}"), checked.is_changed)
+    }
+
+    #[test]
+    fn every_text_that_a_model_reads_is_checked() {
+        let user = json!({ "role": "user", "content": "Hi" });
+        let chat = |message: Value| json!({ "model": "m", "messages": [user, message, { "role": "user", "content": "Go on" }] });
+        let with = |name: &str, value: Value| json!({ "model": "m", "messages": [user], name: value });
+        let escaped = format!("{{\"a\":\"\\u0067{}\"}}", &SECRET[1..]);
+        let schema = json!({ "type": "object", "properties": { "type": { "type": "string", "description": SECRET, "enum": [SECRET] } } });
+        let call =
+            json!({ "id": "c", "type": "function", "function": { "name": "f", "arguments": escaped } });
+        let chats = [
+            chat(json!({ "role": "assistant", "content": null, "refusal": SECRET })),
+            chat(json!({ "role": "assistant", "content": "x", "reasoning_content": SECRET })),
+            chat(json!({ "role": "user", "name": SECRET, "content": "x" })),
+            json!({ "model": "m", "messages": [user, { "role": "assistant", "tool_calls": [call] }, { "role": "tool", "tool_call_id": "c", "content": "x" }] }),
+            with("tools", json!([{ "type": "function", "function": { "name": "f", "parameters": schema } }])),
+            with(
+                "tools",
+                json!([{ "type": "custom", "custom": { "name": "f", "format": { "type": "grammar", "grammar": { "syntax": "lark", "definition": SECRET } } } }]),
+            ),
+            with(
+                "response_format",
+                json!({ "type": "json_schema", "json_schema": { "name": "n", "description": SECRET, "schema": schema } }),
+            ),
+            with("prediction", json!({ "type": "content", "content": SECRET })),
+        ];
+        let assistant = |block: Value| json!({ "model": "m", "max_tokens": 9, "messages": [user, { "role": "assistant", "content": [block, { "type": "text", "text": "x" }] }, user] });
+        let messages = [
+            assistant(json!({ "type": "thinking", "thinking": SECRET, "signature": "s" })),
+            assistant(
+                json!({ "type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": { "query": SECRET } }),
+            ),
+            json!({ "model": "m", "max_tokens": 9, "messages": [user], "tools": [{ "name": "f", "input_schema": schema, "input_examples": [{ "a": SECRET }] }] }),
+        ];
+        let item = |item: Value| json!({ "model": "m", "input": [user, item, user] });
+        let responses = [
+            item(
+                json!({ "type": "web_search_call", "id": "ws_1", "status": "completed", "action": { "type": "search", "query": SECRET } }),
+            ),
+            item(
+                json!({ "type": "reasoning", "id": "rs_1", "summary": [{ "type": "summary_text", "text": SECRET }], "encrypted_content": "e" }),
+            ),
+        ];
+        let all =
+            [(Dialect::Chat, &chats[..]), (Dialect::Messages, &messages), (Dialect::Responses, &responses)];
+        for (dialect, body) in
+            all.into_iter().flat_map(|(dialect, bodies)| bodies.iter().map(move |body| (dialect, body)))
+        {
+            let (left, is_changed) =
+                left(dialect, body, json!({ "input": { "secrets": { "action": "redact" } } }));
+            // It may be repeated to the client as it came.
+            let left = left.split("echo:").next().unwrap_or_default();
+            assert!(is_changed && !left.contains(&SECRET[4..]), "{body}: {left}");
+        }
+    }
+
+    #[test]
+    fn the_words_of_a_schema_are_no_texts() {
+        let schema = json!({ "type": "object", "required": ["word"], "properties": { "type": { "type": "word", "format": "word", "description": "a word" } } });
+        let body = json!({ "model": "m", "messages": [{ "role": "user", "content": "Hi" }], "tools": [{ "type": "function", "function": { "name": "f", "parameters": schema } }] });
+        let mut request =
+            Dialect::Chat.parse_request(body.to_string().as_bytes(), &InboundContext::default());
+        let terms = json!({ "input": { "terms": [{ "name": "t", "terms": ["word", "object"], "action": "redact" }] } });
+        guards(terms).check(request.as_mut().unwrap()).unwrap();
+        let ToolKind::Function { parameters: Some(left) } = &request.unwrap().tools[0].kind else {
+            panic!("a function")
+        };
+        let left: Value = hatch_json::from_str(left.as_str()).unwrap();
+        let mut expected = schema;
+        expected["properties"]["type"]["description"] = json!("a [REDACTED:t]");
+        assert_eq!(left, expected);
+    }
+
+    /// What a chat's client makes of these deltas: its text, and the arguments of its calls.
+    fn shown(policy: Value, deltas: &[Value]) -> (String, Vec<String>, String) {
+        let reply = Reply::new(&request_of("x"), "1", 1);
+        let mut stream =
+            Stream::filtered(Dialect::Chat, Dialect::Chat, &reply, guards(policy).filter().unwrap());
+        let mut out = Vec::new();
+        let chunk = |delta: &Value, finish: Value| {
+            format!(
+                "data: {}\n\n",
+                json!({ "id": "c", "choices": [{ "index": 0, "delta": delta, "finish_reason": finish }] })
+            )
+        };
+        for delta in deltas {
+            stream.push(chunk(delta, Value::Null).as_bytes(), &mut out);
+        }
+        stream.push((chunk(&json!({}), json!("stop")) + "data: [DONE]\n\n").as_bytes(), &mut out);
+        let out = String::from_utf8(out).unwrap();
+        let (mut text, mut calls) = (String::new(), Vec::<String>::new());
+        for line in out.lines().filter_map(|line| line.strip_prefix("data: ")) {
+            let Ok(chunk) = hatch_json::from_str::<Value>(line) else { continue };
+            let delta = &chunk["choices"][0]["delta"];
+            text.push_str(delta["content"].as_str().unwrap_or_default());
+            if let Some(call) = delta["tool_calls"].get(0) {
+                let index = usize::try_from(call["index"].as_u64().unwrap()).unwrap();
+                calls.resize(calls.len().max(index + 1), String::new());
+                calls[index].push_str(call["function"]["arguments"].as_str().unwrap());
+            }
+        }
+        (text, calls, out)
+    }
+
+    fn call(arguments: &str) -> Value {
+        json!({ "tool_calls": [{ "index": 0, "id": "c", "type": "function", "function": { "name": "f", "arguments": arguments } }] })
+    }
+
+    #[test]
+    fn arguments_are_checked_as_whoever_parses_them_reads_them() {
+        let policy = json!({ "output": { "secrets": { "action": "redact" }, "pii": { "action": "redact" }, "terms": [{ "name": "t", "terms": ["zebra"], "action": "redact" }] } });
+        let json = format!(
+            "{{\n \"a\": \"\\u0067hp\\u005f{}\", \"b\":\"x\\nbob@example.com\", \"c\":\"\\nzebra\", \"d\":\"\\n\\t\\u00fc\\\"\\\\\" }}",
+            &SECRET[4..]
+        );
+        for size in [1, 5, 400] {
+            let chars: Vec<char> = json.chars().collect();
+            let pieces: Vec<Value> =
+                chars.chunks(size).map(|piece| call(&piece.iter().collect::<String>())).collect();
+            let (_, calls, _) = shown(policy.clone(), &pieces);
+            let left: Value = hatch_json::from_str(&calls[0]).unwrap();
+            let expected = json!({ "a": "[REDACTED:github-token]", "b": "x\n[REDACTED:email]", "c": "\n[REDACTED:t]", "d": "\n\t\u{fc}\"\\" });
+            assert_eq!(left, expected, "{size}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_another_part_divides_is_one_all_the_same() {
+        let policy = |action: &str| json!({ "output": { "secrets": { "action": action } } });
+        let (before, after) = SECRET.split_at(17);
+        for between in [call("{}"), json!({ "reasoning_content": "hm" })] {
+            let deltas = [
+                json!({ "content": format!("It is {before}") }),
+                between.clone(),
+                json!({ "content": format!("{after}.") }),
+            ];
+            let (text, ..) = shown(policy("redact"), &deltas);
+            assert_eq!(text, "It is [REDACTED:github-token].");
+            let (text, _, out) = shown(policy("block"), &deltas);
+            assert!(text == "It is " && out.contains("content_filter"), "{out}");
+            // What only looked like the beginning of one is there, in its place.
+            let (text, calls, _) = shown(
+                policy("redact"),
+                &[json!({ "content": "a gh" }), between.clone(), json!({ "content": "ost" })],
+            );
+            assert_eq!(
+                (text.as_str(), calls.len()),
+                ("a ghost", usize::from(between["tool_calls"].is_array()))
+            );
+            let (text, ..) = shown(policy("redact"), &[json!({ "content": "a gh" }), between]);
+            assert_eq!(text, "a gh");
+        }
+    }
+
+    #[test]
+    fn a_source_is_checked_like_the_text_that_it_is_of() {
+        let citation = json!({ "type": "url_citation", "url_citation": { "url": format!("https://x.test/?k={SECRET}"), "title": SECRET, "start_index": 0, "end_index": 1 } });
+        for action in ["redact", "block"] {
+            let policy = json!({ "output": { "secrets": { "action": action } } });
+            let (text, _, out) =
+                shown(policy, &[json!({ "content": "Look." }), json!({ "annotations": [citation] })]);
+            assert!(text == "Look." && !out.contains(&SECRET[4..]), "{out}");
+            assert_eq!(out.contains("content_filter"), action == "block");
+        }
     }
 
     proptest! {

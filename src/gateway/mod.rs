@@ -29,6 +29,7 @@ mod moderate;
 pub(crate) mod moderations;
 #[cfg(test)]
 pub(crate) mod openapi;
+mod output_filter;
 mod request;
 mod response;
 mod store;

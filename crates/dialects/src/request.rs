@@ -65,7 +65,7 @@ pub struct Request {
 }
 
 /// Anthropic's block for what a search has found: a title, an address and texts.
-pub const SEARCH_RESULT: &str = "search_result";
+pub(crate) const SEARCH_RESULT: &str = "search_result";
 /// Anthropic's block for a summary of what came before, and the member that asks for one.
 pub(crate) const COMPACTION: &str = "compaction";
 

@@ -9,6 +9,7 @@
 mod cursor;
 mod guard;
 mod injection;
+mod json_text;
 mod pii;
 mod policy;
 mod redactor;
@@ -19,6 +20,7 @@ mod tests;
 mod trie;
 
 pub use guard::{Finding, Guard, Inspection, PolicyError};
+pub use json_text::{JsonText, escaped};
 pub use policy::{Action, Limit, OnFailure, PiiKind, PiiRule, Policy, Rule, Rules, SchemaRule, TermRule};
 pub use redactor::{MAX_HELD_BYTES, Redactor};
 pub use schema::{SchemaError, check_answer};

@@ -176,7 +176,9 @@ impl Normalizer {
                     o.put("index", index);
                     o.object("delta", |o| {
                         if !silent.is_empty() {
-                            o.array("tool_calls", |a| silent.iter().for_each(|place| no_arguments(*place, a)));
+                            o.array("tool_calls", |a| {
+                                silent.iter().for_each(|place| no_arguments(*place, a))
+                            });
                         }
                     });
                     o.str("finish_reason", reason);

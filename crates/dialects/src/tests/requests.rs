@@ -941,7 +941,8 @@ fn items_pass_to_their_own_dialect_as_they_are_but_for_what_only_the_gateway_kno
 fn a_schema_without_a_type_gets_the_one_that_anthropic_requires_also_if_the_tool_is_strict() {
     for strict in [json!(null), json!(false), json!(true)] {
         let tool = json!({ "type": "function", "function": { "name": "f", "strict": strict, "parameters": { "properties": {}, "additionalProperties": false } } });
-        let body = json!({ "model": "m", "messages": [{ "role": "user", "content": "Hi" }], "tools": [tool] });
+        let body =
+            json!({ "model": "m", "messages": [{ "role": "user", "content": "Hi" }], "tools": [tool] });
         let claudes = translated(Dialect::Chat, Dialect::Messages, &body);
         assert_eq!(claudes["tools"][0]["input_schema"]["type"], "object", "{claudes}");
     }

@@ -313,14 +313,19 @@ fn f_a_call_begins_with_its_name_wherever_that_comes_and_ends_with_arguments_tha
         call(3, start("c", json!("h"), json!(null))),
         chunk(&json!({}), Some("tool_calls")),
     ]) + "data: [DONE]\n\n";
-    let called = |id: &str, name: &str, arguments: &str| (id.to_owned(), name.to_owned(), arguments.to_owned());
+    let called =
+        |id: &str, name: &str, arguments: &str| (id.to_owned(), name.to_owned(), arguments.to_owned());
     for client in ALL {
         let view = translated_view(Dialect::Chat, client, &stream);
         let expected = [called("a", "f", "{\"x\":1}"), called("b", "g", "{}"), called("c", "h", "{}")];
         assert_eq!(view.calls, expected, "{client:?}");
         assert!(view.is_whole);
     }
-    let nameless = data(&[call(0, start("", json!(""), json!(""))), chunk(&json!({ "content": "a" }), None), chunk(&json!({}), Some("stop"))]);
+    let nameless = data(&[
+        call(0, start("", json!(""), json!(""))),
+        chunk(&json!({ "content": "a" }), None),
+        chunk(&json!({}), Some("stop")),
+    ]);
     for client in ALL {
         let view = translated_view(Dialect::Chat, client, &(nameless.clone() + "data: [DONE]\n\n"));
         assert!(view.calls.is_empty() && view.text == "a" && view.is_whole, "{client:?}");

@@ -26,7 +26,7 @@ const PREFIXES: &[(&str, usize)] = &[
     ("&key=", 1),
 ];
 
-const MASK: &str = "[redacted]";
+pub(crate) const MASK: &str = "[redacted]";
 
 /// Masks every secret in `text`; the prefix, which names its kind, stays.
 /// Redacting twice changes nothing more.

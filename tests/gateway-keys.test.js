@@ -119,6 +119,30 @@ test("guardrails block or redact a secret in a request, and other text reaches t
   assert.ok(gpt.requests.at(-1).raw.toString().includes('"messages":[{"role":"user","content":"\\u00fc  \\n x"}]'));
 });
 
+test("of two members of one name a model reads the one that guardrails have read", async () => {
+  const redacting = await keyOf(ada, { guardrails: { input: { secrets: { action: "redact" } } } });
+  for (const message of [`"content":"${SECRET}","content":"Hi"`, `"content":"${SECRET}","c\\u006fntent":"Hi"`, `"content":[{"type":"text","text":"${SECRET}","text":"Hi"}]`]) {
+    const passed = await api("POST", "/v1/chat/completions", `{"model":"gpt/m","messages":[{"role":"user",${message}}]}`, as(redacting));
+    assert.equal(passed.status, 200, await passed.text());
+    assert.ok(!gpt.requests.at(-1).raw.toString().includes("ghp_"), message);
+  }
+});
+
+test("a provider's words quote no key, before an answer and in the middle of it", async () => {
+  const key = await keyOf(ada, {});
+  const quoting = { message: "Bad others-key in header", code: "others-key" };
+  for (const status of [400, 404, 429, 500]) {
+    other.setFault({ ...quoting, status, times: 9 });
+    const text = await (await ask(key, { model: "other/m" })).text();
+    assert.ok(text.includes("Bad [redacted]") && !text.includes("others-key"), text);
+  }
+  const word = { id: "c", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta: { role: "assistant", content: "Hi" }, finish_reason: null }] };
+  other.setFault({ raw: [word, { error: quoting }].map((chunk) => `data: ${JSON.stringify(chunk)}\n\n`), chunkBytes: 400, delayMs: 50 });
+  const text = await (await ask(key, { model: "other/m", stream: true })).text();
+  assert.ok(text.includes("Bad [redacted]") && !text.includes("others-key"), text);
+  other.setFault();
+});
+
 test("a secret in a model's answer is never sent, however it is cut, streamed or whole, in a text or in arguments", async () => {
   const key = await keyOf(ada, { guardrails: { output: { secrets: { action: "redact" } } } });
   gpt.setAnswer(`It is ${SECRET}, as you know.`);

@@ -141,7 +141,9 @@ impl Call {
         };
         let question = Question {
             request: &inbound.request,
-            body: inbound.bytes_to_pass_on().filter(|_| !self.is_changed),
+            body: inbound
+                .bytes_to_pass_on()
+                .filter(|(bytes, _)| !self.is_changed && self.guards.have_read(bytes)),
             client: inbound.client,
             reply: self.reply(inbound, context),
             is_live,

@@ -96,17 +96,22 @@ struct Forwarded {
 }
 
 async fn forward(live: Live, writer: Writer, idle_ms: i64) -> Forwarded {
-    let Live { source, stream, shown } = live;
+    let Live { source, stream, shown, sent_keys } = live;
     let stream = Rc::new(RefCell::new(stream));
     let (deadlines, rewritten) = (Deadlines { idle_ms, after_client_ms: AFTER_CLIENT_MS }, stream.clone());
     // The stream has rendered the bytes before the first read already.
     let mut shown = Some(shown);
     let rewrite: pump::Rewrite = Box::new(move |new, out| {
-        let bytes = shown.take().unwrap_or_else(|| {
+        let mut stream = rewritten.borrow_mut();
+        let mut bytes = shown.take().unwrap_or_else(|| {
             let mut bytes = Vec::new();
-            rewritten.borrow_mut().push(new, &mut bytes);
+            stream.push(new, &mut bytes);
             bytes
         });
+        // The provider's words may quote a key.
+        if stream.meter().error.is_some() {
+            bytes = sent_keys.without_in_stream(bytes);
+        }
         if !bytes.is_empty() {
             out.push_back(bytes);
         }

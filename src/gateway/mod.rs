@@ -35,6 +35,7 @@ mod response;
 mod store;
 pub(crate) mod stored;
 pub(crate) mod stored_responses;
+mod texts;
 mod thoughts;
 pub(crate) mod tools;
 pub(crate) mod usage;

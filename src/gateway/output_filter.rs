@@ -8,7 +8,7 @@ use hatch_dialects::{
 };
 use hatch_guardrails::{Action, Finding, Guard, JsonText, Redactor, escaped};
 
-use super::guard::redacted;
+use super::texts::redacted;
 
 /// The redaction of one part of an answer.
 #[derive(Debug)]

@@ -18,6 +18,7 @@ use super::{
     providers::{Upstream, path_of},
     routing::Candidate,
     sandbox,
+    sent_keys::SentKeys,
     settings::Providers,
 };
 use crate::platform::{
@@ -106,6 +107,7 @@ pub(crate) struct Live {
     pub(crate) stream: Stream,
     /// What it has rendered of them for the client.
     pub(crate) shown: Vec<u8>,
+    pub(crate) sent_keys: SentKeys,
 }
 
 /// Asks `candidates` in their order.
@@ -181,6 +183,7 @@ async fn try_once(
         rendered = render(candidate, question, upstream, true, sent)?;
     }
     let own_key = question.keys.open(&candidate.provider.name)?;
+    let sent_keys = SentKeys::of(candidate.provider, own_key.as_deref());
     let outbound = Outbound {
         path: path_of(upstream),
         body: rendered.body,
@@ -197,7 +200,7 @@ async fn try_once(
     let started = now_ms();
     let answer = outbound.send(candidate, question.anthropic, within_ms).await?;
     if answer.status() != 200 {
-        return Err(read_error(answer, own_key.is_some()).await);
+        return Err(read_error(answer, &sent_keys).await);
     }
     let is_events = answer
         .header("content-type")
@@ -233,10 +236,10 @@ async fn try_once(
         && !stream.meter().has_begun
     {
         source.cancel();
-        return Err(client_safe(error, own_key.is_some()).into());
+        return Err(client_safe(error, &sent_keys).into());
     }
     if question.is_live {
-        return Ok(got(ModelResponse::Live(Box::new(Live { source, stream, shown }))));
+        return Ok(got(ModelResponse::Live(Box::new(Live { source, stream, shown, sent_keys }))));
     }
     let deadlines = Deadlines { idle_ms: settings.idle_ms, after_client_ms: COLLECTED_MS };
     let outcome = source.collect(deadlines, async |_| {}).await;
@@ -248,7 +251,7 @@ async fn try_once(
     let response = reader.finish().map_err(|error| match error.class {
         // A stream that closes early has broken off like one whose connection is lost.
         Class::Cut => stream_error(outcome.end),
-        _ => client_safe(error, own_key.is_some()).into(),
+        _ => client_safe(error, &sent_keys).into(),
     })?;
     let response = response.until(&reply.stops)?;
     // What only this dialect has, such as audio, is in its events alone.

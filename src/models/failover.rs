@@ -135,7 +135,10 @@ fn pause_ms(failure: &AttemptError, tries: u32, is_last: bool, jitter: u8) -> Op
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{models::failure::client_safe, upstream::retry::Advice};
+    use crate::{
+        models::{failure::client_safe, sent_keys::SentKeys},
+        upstream::retry::Advice,
+    };
 
     fn attempt_error(class: Class, after_ms: Option<i64>) -> AttemptError {
         AttemptError { error: Error::new(class, ""), advice: Advice { should_retry: None, after_ms } }
@@ -156,7 +159,7 @@ mod tests {
             assert_eq!(pause(class, None, 1, true), None, "{class:?}");
         }
         let mut of_our_key = attempt_error(Class::Upstream, None);
-        of_our_key.error = client_safe(Error::new(Class::Authentication, "sk-1"), false);
+        of_our_key.error = client_safe(Error::new(Class::Authentication, "sk-1"), &SentKeys::default());
         assert_eq!(pause_ms(&of_our_key, 1, true, 0), None);
     }
 }

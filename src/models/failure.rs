@@ -3,7 +3,7 @@
 use hatch_dialects::{Class, Error};
 use serde_json::json;
 
-use super::keys::KEY_CLOSED;
+use super::{keys::KEY_CLOSED, sent_keys::SentKeys};
 use crate::{
     error::{self, UpstreamKind},
     platform::{
@@ -53,11 +53,11 @@ impl From<Error> for AttemptError {
 }
 
 /// An error response.
-pub(super) async fn read_error(answer: fetch::FetchResponse, is_callers_key: bool) -> AttemptError {
+pub(super) async fn read_error(answer: fetch::FetchResponse, sent: &SentKeys) -> AttemptError {
     let status = answer.status();
     let advice = Advice::read(|name| answer.header(name), now_ms());
     let body = answer.text(ERROR_BODY, ERROR_BODY_MS).await.unwrap_or_default();
-    AttemptError { error: client_safe(Error::of_upstream(status, body.as_bytes()), is_callers_key), advice }
+    AttemptError { error: client_safe(Error::of_upstream(status, body.as_bytes()), sent), advice }
 }
 
 /// The codes of errors that only the operator can repair: the provider refuses the
@@ -70,8 +70,8 @@ const UNREACHABLE: &str = "provider_unreachable";
 
 /// An upstream's error as a client may see it. A client cannot repair a
 /// refusal of the Worker's own key, and the provider's text may quote the key.
-pub(super) fn client_safe(error: Error, is_callers_key: bool) -> Error {
-    match (error.class, is_callers_key) {
+pub(super) fn client_safe(error: Error, sent: &SentKeys) -> Error {
+    match (error.class, sent.is_callers) {
         (Class::Authentication | Class::Permission, false) => {
             Error::new(Class::Upstream, "The model's provider does not accept the key of this gateway")
                 .with_code(KEY_REFUSED)
@@ -80,7 +80,11 @@ pub(super) fn client_safe(error: Error, is_callers_key: bool) -> Error {
             Error::new(Class::Upstream, "This gateway's account at the model's provider cannot pay for it")
                 .with_code(UNPAID)
         }
-        _ => Error { message: redact::text(&error.message), ..error },
+        _ => Error {
+            message: sent.without(&error.message),
+            param: error.param.as_deref().map(|param| sent.without(param)),
+            ..error
+        },
     }
 }
 
@@ -163,9 +167,22 @@ mod tests {
             401,
             br#"{"error":{"message":"Incorrect API key provided: sk-proj-abcdefghijklmnopqrstuvwxyz"}}"#,
         );
-        let shown = client_safe(refusal.clone(), false);
+        let shown = client_safe(refusal.clone(), &SentKeys::default());
         assert!(!shown.message.contains("sk-") && shown.class == Class::Upstream);
-        let shown = client_safe(refusal, true);
+        let shown = client_safe(refusal, &SentKeys::callers());
         assert_eq!(shown.class, Class::Authentication);
+    }
+
+    #[test]
+    fn no_error_quotes_a_key_in_its_message_or_member() {
+        let sent = SentKeys::with("ours-without-any-prefix");
+        let body = br#"{"error":{"message":"Bad ours-without-any-prefix","param":"Bearer ours-without-any-prefix"}}"#;
+        for status in [400, 404, 429, 500] {
+            let shown = client_safe(Error::of_upstream(status, body), &sent);
+            let all = format!("{shown:?} {}", shown.body(hatch_dialects::Dialect::Messages, "req_1"));
+            assert!(!all.contains("ours") && all.contains("Bad [redacted]"), "{all}");
+        }
+        let event = b"data: {\"error\":{\"message\":\"ours-without-any-prefix\"}}".to_vec();
+        assert_eq!(sent.without_in_stream(event), b"data: {\"error\":{\"message\":\"[redacted]\"}}");
     }
 }

@@ -28,6 +28,7 @@ mod providers;
 pub(crate) mod reservations;
 mod routing;
 mod sandbox;
+mod sent_keys;
 mod settings;
 pub(crate) mod web_search;
 

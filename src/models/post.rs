@@ -10,6 +10,7 @@ use super::{
     keys::Keys,
     outbound::{self, Outbound},
     routing::Candidate,
+    sent_keys::SentKeys,
 };
 
 /// Posts a request that is not a conversation: embeddings, moderations.
@@ -89,7 +90,7 @@ async fn post_once(
     let outbound = Outbound { path, body: body()?, dialect, own_key: own_key.as_deref() };
     let answer = outbound.send(candidate, None, within_ms).await?;
     if answer.status() != 200 {
-        return Err(read_error(answer, own_key.is_some()).await);
+        return Err(read_error(answer, &SentKeys::of(candidate.provider, own_key.as_deref())).await);
     }
     outbound::read_whole(answer, candidate, within_ms).await.map(Some)
 }

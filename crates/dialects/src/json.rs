@@ -2,7 +2,7 @@
 //! slices of it, in their original order and with their original bytes. So no
 //! tree is built, and a schema or a tool's input is passed on unchanged.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use serde_json::Value;
 
@@ -57,6 +57,13 @@ impl From<Raw<'_>> for Json {
 /// A value within a text that is known to be JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Raw<'a>(&'a str);
+
+/// Whether an object has two members of one name. Of these each reader takes another one, so what was checked may
+/// not be what a model reads.
+pub fn has_duplicates(text: &[u8]) -> bool {
+    let raw = std::str::from_utf8(text).ok().and_then(Raw::parse);
+    raw.is_some_and(|raw| raw.depth() <= MAX_DEPTH && raw.has_duplicates())
+}
 
 /// Maximum nesting, so that recursive readers cannot exhaust the stack. Real
 /// requests and responses are far below it. What is stored of them is nested in more, and serde_json reads 127 levels.
@@ -145,6 +152,12 @@ impl<'a> Raw<'a> {
     }
 
     /// The members of an object, in order; empty for other values.
+    fn has_duplicates(self) -> bool {
+        let mut names = BTreeSet::new();
+        self.members().any(|(name, value)| !names.insert(name) || value.has_duplicates())
+            || self.items().any(Raw::has_duplicates)
+    }
+
     pub(crate) fn members(self) -> Members<'a> {
         Members { text: self.0, at: if self.is_object() { 1 } else { self.0.len() } }
     }
@@ -443,6 +456,14 @@ mod tests {
             }
             prop_assert!(balance.is_complete());
         }
+    }
+
+    #[test]
+    fn two_members_of_one_name_are_found_at_any_depth_and_however_they_are_written() {
+        for text in [r#"{"a":1,"a":1}"#, r#"{"b":[{"a":1,"c":{},"\u0061":2}]}"#] {
+            assert!(has_duplicates(text.as_bytes()), "{text}");
+        }
+        assert!(!has_duplicates(br#"{"a":{"a":[{"a":1},{"a":2}]},"b":"{\"a\":1,\"a\":1}"}"#));
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub use completions::{Completion, parse_completion, render_completions};
 pub use embeddings::{Embeddings, parse_embeddings, render_embeddings, translate_embeddings};
 pub use error::{Class, Error};
 pub use inbound::{FindItem, InboundContext, Version};
-pub use json::{Json, tree};
+pub use json::{Json, has_duplicates, tree};
 pub use llama_guard::{is_llama_guard, render_llama_guard, texts_of, verdicts};
 pub use messages::parse::parse_count;
 pub use models::{Model, anthropic_model, anthropic_models, model_ids, openai_model, openai_models};

@@ -1,0 +1,74 @@
+//! The texts of JSON that guardrails check: of items, of what tools take and return, and of schemas.
+
+use std::borrow::Cow;
+
+use hatch_dialects::{Json, tree};
+use hatch_guardrails::Guard;
+use serde_json::Value;
+
+/// Hands over the texts of a JSON value.
+pub(super) type ForEachText = fn(&mut Value, &mut dyn FnMut(&mut String));
+
+/// Members that are no text: a provider refuses them if they are changed.
+const OPAQUE: &[&str] = &["encrypted_content", "id", "call_id", "tool_use_id", "type", "status", "image_url"];
+/// Members of a JSON Schema whose texts are not the author's.
+const SCHEMA_WORDS: &[&str] = &["$id", "$ref", "$schema", "format", "pattern", "required", "type"];
+/// The item whose `result` is the bytes of a picture.
+const PICTURE: &str = "image_generation_call";
+
+/// Redacts all texts of a JSON value but what only providers read. `passes` becomes false if a rule blocks one.
+pub(super) fn redact(value: &mut Value, guards: &[Guard], passes: &mut bool) {
+    for_each_text(value, &mut |text| {
+        for guard in guards {
+            let inspection = guard.inspect(text);
+            *passes &= !inspection.is_blocked;
+            if let Cow::Owned(left) = inspection.text {
+                *text = left;
+            }
+        }
+    });
+}
+
+/// Hands over all texts of a JSON value but what only providers read.
+pub(super) fn for_each_text(value: &mut Value, visit: &mut dyn FnMut(&mut String)) {
+    match value {
+        Value::String(text) => visit(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| for_each_text(item, visit)),
+        Value::Object(members) => {
+            let is = |kind: &str| members.get("type").is_some_and(|given| given == kind);
+            let (is_picture, is_base64) = (is(PICTURE), is("base64"));
+            let is_bytes = move |name: &str| is_picture && name == "result" || is_base64 && name == "data";
+            let is_opaque = |name: &str| OPAQUE.contains(&name) || is_bytes(name);
+            let texts = members.iter_mut().filter(|(name, _)| !is_opaque(name));
+            texts.for_each(|(_, member)| for_each_text(member, visit));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Hands over all texts of a JSON Schema but its words.
+pub(super) fn for_each_text_of_schema(schema: &mut Value, visit: &mut dyn FnMut(&mut String)) {
+    match schema {
+        Value::String(text) => visit(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| for_each_text_of_schema(item, visit)),
+        Value::Object(members) => {
+            // A property may be called like one of these, but its schema is an object.
+            let is_word = |name: &str, member: &Value| SCHEMA_WORDS.contains(&name) && !member.is_object();
+            let texts = members.iter_mut().filter(|(name, member)| !is_word(name, member));
+            texts.for_each(|(_, member)| for_each_text_of_schema(member, visit));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// An item of the answer with what the rules leave of its texts. None if they do not let it pass.
+pub(super) fn redacted(item: &Json, guards: &[Guard]) -> Option<Json> {
+    let mut value: Value = tree(item.as_str())?;
+    let (before, mut passes) = (value.clone(), true);
+    redact(&mut value, guards, &mut passes);
+    match passes {
+        true if value == before => Some(item.clone()),
+        true => Json::parse(&value.to_string()),
+        false => None,
+    }
+}

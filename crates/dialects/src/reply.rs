@@ -73,11 +73,11 @@ impl Reply {
         self.echo.iter().find(|(known, _)| known == name).map(|(_, json)| json.as_str())
     }
 
-    /// Whether an answer cannot pass unchanged: tools have other names at the
+    /// Whether an answer has to be translated although the client speaks its dialect: tools have other names at the
     /// upstream, it ends at a stop sequence, or the client gets another form of it.
     pub(crate) fn is_changed(&self) -> bool {
         let is_ended = !self.stops.is_empty();
-        self.names != Names::default() || is_ended || self.has_own_id || self.form != ChatForm::Chat
+        self.names != Names::default() || is_ended || self.form != ChatForm::Chat
     }
 }
 

@@ -25,7 +25,8 @@ pub(crate) struct Normalizer {
     id: String,
     created: String,
     model: String,
-    has_begun: bool,
+    /// What all chunks share is known.
+    has_head: bool,
     include_usage: bool,
     request_id: String,
     choices: BTreeMap<u64, Choice>,
@@ -83,7 +84,8 @@ impl Normalizer {
             id: format!("chatcmpl-{}", reply.id),
             created: reply.created.to_string(),
             model: reply.model.clone(),
-            has_begun: false,
+            // The chunks of an answer that is stored are called as that is.
+            has_head: reply.has_own_id,
             include_usage: reply.include_usage,
             request_id: reply.request_id.clone(),
             choices: BTreeMap::new(),
@@ -233,7 +235,7 @@ impl Normalizer {
 
     /// Takes over from the first chunk what all chunks share.
     fn begin(&mut self, raw: Raw<'_>) {
-        if std::mem::replace(&mut self.has_begun, true) {
+        if std::mem::replace(&mut self.has_head, true) {
             return;
         }
         if let Some(id) = raw.get_str("id").filter(|id| !id.is_empty()) {

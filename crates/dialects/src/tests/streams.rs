@@ -272,6 +272,24 @@ fn f_a_clean_chunk_passes_byte_for_byte() {
 }
 
 #[test]
+fn f_a_stored_chat_streams_under_its_own_id_with_all_that_only_its_dialect_has() {
+    let mut first = chunk(&json!({ "role": "assistant", "content": "a", "x_vendor": 1 }), None);
+    first["choices"][0]["logprobs"] = json!({ "content": [{ "token": "a", "logprob": -0.5 }] });
+    let stream = data(&[first.clone(), chunk(&json!({}), Some("stop"))]) + "data: [DONE]\n\n";
+    let (out, _) =
+        carried(Dialect::Chat, Dialect::Chat, stream.as_bytes(), 17, &Reply { has_own_id: true, ..reply() });
+    let out = String::from_utf8(out).unwrap();
+    let shown: Value =
+        serde_json::from_str(out.lines().next().unwrap().strip_prefix("data: ").unwrap()).unwrap();
+    assert_eq!(
+        (&shown["id"], &shown["model"], &shown["created"]),
+        (&json!("chatcmpl-1"), &json!("m"), &json!(7))
+    );
+    assert_eq!(shown["choices"], first["choices"]);
+    assert!(client_view(Dialect::Chat, out.as_bytes()).is_whole);
+}
+
+#[test]
 fn f_chunks_that_would_break_an_sdk_are_corrected() {
     let call = |id: &str, arguments: &str| json!({ "role": "assistant", "tool_calls": [{ "id": id, "type": "function", "function": { "name": "f", "arguments": arguments } }] });
     let stream = String::from(": OPENROUTER PROCESSING\n\ndata:\n\n")

@@ -24,7 +24,7 @@ impl JsonText {
                 }
                 Some((None, after)) => {
                     out.push('\\');
-                    out.push_str(escape.strip_suffix(after).unwrap_or_default());
+                    out.push_str(escape.get(..escape.len().saturating_sub(after.len())).unwrap_or_default());
                     rest = after;
                 }
                 None => {
@@ -133,6 +133,12 @@ mod tests {
         for broken in ["\\", "\\u", "\\u00", "\\ud83d", "\\ud83d\\", "\\ud83d\\ude"] {
             assert_eq!(text_of(broken, 1), broken);
         }
+    }
+
+    #[test]
+    fn a_long_text_of_escapes_is_read_once() {
+        let json = "\\\\".repeat(1 << 20);
+        assert!(JsonText::default().push(&json) == json);
     }
 
     proptest! {

@@ -2,11 +2,20 @@
 
 use std::borrow::Cow;
 
-/// The index and id that a call's first delta carried.
+/// The index of a call's first delta, and the first id of any.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CallKey {
     pub(crate) index: Option<u64>,
     pub(crate) id: String,
+}
+
+impl CallKey {
+    /// Takes the id of a later delta, if none has come before.
+    pub(crate) fn fill(&mut self, id: Option<&str>) {
+        if let Some(id) = id.filter(|_| self.id.is_empty()) {
+            id.clone_into(&mut self.id);
+        }
+    }
 }
 
 /// How a delta refers to its call.

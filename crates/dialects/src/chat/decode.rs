@@ -367,14 +367,16 @@ impl Decoder {
                 choice.stop_whole_calls(sink);
                 let part = self.next_part;
                 self.next_part = part.saturating_add(1);
-                let id = of.id.unwrap_or_default().into_owned();
-                choice.keys.push(CallKey { index: of.index, id });
+                choice.keys.push(CallKey { index: of.index, ..CallKey::default() });
                 let (piece, balance, nameless) = (Piece::new(part), Balance::default(), Some(String::new()));
                 choice.calls.push(Call { piece, balance, is_custom, is_open: true, nameless });
                 choice.calls.len().saturating_sub(1)
             }
         };
-        let (Some(call), Some(key)) = (choice.calls.get_mut(known), choice.keys.get(known)) else { return };
+        let (Some(call), Some(key)) = (choice.calls.get_mut(known), choice.keys.get_mut(known)) else {
+            return;
+        };
+        key.fill(of.id.as_deref());
         if let Some(name) = name
             && let Some(arguments) = call.nameless.take()
         {

@@ -356,11 +356,18 @@ fn delta(state: &mut Choice, reply_id: &str, raw: Raw<'_>, o: &mut Object<'_>) -
                 }
             }
             "tool_calls" if value.is_array() => {
-                o.array("tool_calls", |a| {
+                let mut calls = String::new();
+                write::array_into(&mut calls, |a| {
                     for (nth, call) in (0_u64..).zip(value.items()) {
                         is_changed |= tool_call(state, reply_id, nth, call, a);
                     }
                 });
+                // Clients read the first call without asking whether there is one.
+                if calls == "[]" {
+                    is_changed = true;
+                } else {
+                    o.raw("tool_calls", &calls);
+                }
             }
             "tool_calls" => is_changed = true,
             _ => o.raw(&name, value.text()),
@@ -387,11 +394,11 @@ fn tool_call(state: &mut Choice, reply_id: &str, nth: u64, raw: Raw<'_>, a: &mut
     let next = state.next_place();
     let at = known.unwrap_or(state.keys.len());
     if known.is_none() {
-        let id = id.clone().unwrap_or_default().into_owned();
-        state.keys.push(CallKey { index, id });
+        state.keys.push(CallKey { index, ..CallKey::default() });
         state.calls.push(Call { is_custom: kind == "custom", ..Call::default() });
     }
-    let (Some(call), Some(key)) = (state.calls.get_mut(at), state.keys.get(at)) else { return true };
+    let (Some(call), Some(key)) = (state.calls.get_mut(at), state.keys.get_mut(at)) else { return true };
+    key.fill(id.as_deref());
     let text = if kind == "custom" { "input" } else { "arguments" };
     let arguments = inner.and_then(|inner| inner.get(text));
     let said = arguments.map(|arguments| arguments.as_str().unwrap_or(Cow::Borrowed(arguments.text())));

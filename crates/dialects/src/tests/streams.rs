@@ -351,6 +351,23 @@ fn f_a_call_begins_with_its_name_wherever_that_comes_and_ends_with_arguments_tha
 }
 
 #[test]
+fn f_a_call_has_the_id_that_comes_with_its_name_and_no_chunk_has_an_empty_list_of_calls() {
+    let call = |call: Value| chunk(&json!({ "role": "assistant", "tool_calls": [call] }), None);
+    let stream = data(&[
+        call(json!({ "index": 0, "function": { "arguments": "" } })),
+        call(json!({ "index": 0, "id": "call_1", "type": "function", "function": { "name": "f" } })),
+        call(json!({ "index": 0, "function": { "arguments": "{}" } })),
+        chunk(&json!({}), Some("tool_calls")),
+    ]) + "data: [DONE]\n\n";
+    for client in ALL {
+        let view = translated_view(Dialect::Chat, client, &stream);
+        assert_eq!(view.calls, [("call_1".to_owned(), "f".to_owned(), "{}".to_owned())], "{client:?}");
+    }
+    let seen = carried(Dialect::Chat, Dialect::Chat, stream.as_bytes(), usize::MAX, &reply()).0;
+    assert!(!String::from_utf8_lossy(&seen).contains("\"tool_calls\":[]"));
+}
+
+#[test]
 fn a_character_split_between_events_is_joined() {
     let stream = r#"data: {"choices":[{"index":0,"delta":{"role":"assistant","content":"a\ud83d"}}]}
 

@@ -151,13 +151,13 @@ impl<'a> Raw<'a> {
         self.0.parse().ok()
     }
 
-    /// The members of an object, in order; empty for other values.
     fn has_duplicates(self) -> bool {
         let mut names = BTreeSet::new();
         self.members().any(|(name, value)| !names.insert(name) || value.has_duplicates())
             || self.items().any(Raw::has_duplicates)
     }
 
+    /// The members of an object, in order; empty for other values.
     pub(crate) fn members(self) -> Members<'a> {
         Members { text: self.0, at: if self.is_object() { 1 } else { self.0.len() } }
     }

@@ -77,7 +77,7 @@ impl<'a> Row<'a> {
 
 /// The rows in the output of a list statement, the lines of [`crate::store::page`], and whether there are more.
 pub(crate) fn rows(answer: &str) -> (Vec<Row<'_>>, bool) {
-    let (limit, rows) = answer.split_once('\n').unwrap_or_default();
+    let Some((limit, rows)) = answer.split_once('\n') else { return (Vec::new(), false) };
     let (limit, mut lines) = (limit.parse().unwrap_or(0), rows.split('\n'));
     let next = |_| Some(Row { key: lines.next()?, json: lines.next()? });
     let rows = (0..limit).map_while(next).collect();
@@ -138,7 +138,7 @@ fn text(digits: &str) -> Option<String> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{decode, encode, split};
+    use super::{decode, encode, rows, split};
 
     #[test]
     fn a_line_after_the_last_row_means_that_there_is_a_next_page() {
@@ -154,6 +154,11 @@ mod tests {
         // The line after the last row is a hidden row, or empty.
         assert_eq!(list("2\n7.a\n{}\n6.b\n[1]\n5.c\n{}"), expected("6 b", "[{},[1]]"));
         assert_eq!(list("1\n7.a.b\n{}\n"), expected("7 a.b", "[{}]"));
+    }
+
+    #[test]
+    fn after_an_answer_without_lines_there_is_no_more() {
+        assert_eq!(rows(""), (Vec::new(), false));
     }
 
     proptest! {

@@ -154,6 +154,7 @@ async fn write_list(
             // It was deleted or replaced since it was read, so the list goes on with what is there now.
             Some(_) if reads < MOST_READS => written.checked_sub(1).and_then(|last| rows.get(last)),
             Some(lost) => {
+                reads = 0;
                 log::failure("accounts.export", &Error::Internal("the file of a row is missing".to_owned()));
                 Some(lost)
             }

@@ -136,8 +136,10 @@ impl Drop for Chunks {
 /// How many milliseconds a body may have no reader. The runtime reads a response as soon as it has it, and never if the
 /// client has left before; what is to be done all the same has the rest of the 30 s that the platform then gives.
 pub(super) const UNREAD_MS: i64 = 5_000;
-/// How many milliseconds a reader may take nothing.
+/// How many milliseconds a reader may take for one [`PIECE`].
 const STALLED_MS: i64 = 60_000;
+/// How many bytes are written at a time: a reader that takes that much within [`STALLED_MS`] is slow, and not gone.
+const PIECE: usize = 64 * 1024;
 
 /// The writable end of a [`Body`]. Each write waits until it has been read,
 /// so a slow reader holds the writer back instead of filling memory.
@@ -158,10 +160,10 @@ pub(crate) fn channel() -> Result<(Writer, Body), Error> {
 impl Writer {
     /// Resolves when `bytes` have been read. A reader that does not come, or stops, counts as gone.
     pub(crate) async fn write(&self, bytes: &[u8]) -> Result<(), Gone> {
-        if bytes.is_empty() {
-            return Ok(());
+        for piece in bytes.chunks(PIECE) {
+            self.read(self.write_chunk(&Uint8Array::from(piece))).await?;
         }
-        self.read(self.write_chunk(&Uint8Array::from(bytes))).await
+        Ok(())
     }
 
     /// Ends the body; the client sees a complete response.

@@ -278,7 +278,8 @@ impl Reservation {
         }
     }
 
-    fn is_any(&self) -> bool {
+    /// Whether anything is reserved, so that it has a row from its beginning.
+    pub(crate) fn is_any(&self) -> bool {
         self.is_daily || !self.limits.is_empty()
     }
 

@@ -350,6 +350,17 @@ test("a conversation is compacted by a provider that can, paid like an answer, a
   await assert.rejects(client.responses.retrieve(compacted.id), OpenAI.NotFoundError);
 });
 
+test("what compacts a conversation gets one member of each name", async () => {
+  const secret = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
+  const redacting = await keyOf(ada, { guardrails: { input: { secrets: { action: "redact" } } } });
+  const compact = (content) => api("POST", "/v1/responses/compact", `{"model":"${GPT}","input":[{"type":"message","role":"user",${content}}]}`, as(redacting));
+  for (const content of [`"content":"${secret}","content":"Hi"`, `"content":[{"type":"input_text","text":"${secret}","text":"Hi"}]`]) {
+    const compacted = await compact(content);
+    assert.equal(compacted.status, 200, await compacted.text());
+    assert.ok(!gpt.requests.at(-1).raw.toString().includes("ghp_"), content);
+  }
+});
+
 test("an item with half of an emoji stays in the conversation, in a row and in an object", async () => {
   gpt.setAnswer("It is here.");
   for (const length of [1, 1_600_000]) {

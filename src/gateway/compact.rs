@@ -24,9 +24,10 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let mut call = call::begin(&mut inbound, None, &context, &database).await?;
     let warnings = call.warnings(&inbound);
     let candidates = std::mem::take(&mut call.candidates);
+    let is_changed = call.is_changed || !call.guards.have_read(inbound.body());
     let compaction = Compaction {
         body: inbound.body(),
-        changed: call.is_changed.then_some(&inbound.request),
+        changed: is_changed.then_some(&inbound.request),
         is_lenient: inbound.options.is_lenient,
     };
     let posted = models::compact(&compaction, candidates, &call.keys);

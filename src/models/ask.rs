@@ -7,7 +7,7 @@ use std::{fmt, rc::Rc};
 
 use hatch_dialects::{
     Class, Dialect, Error, Filter, Reader, Rendered, Reply, Request, Response, Stream, Target, forward,
-    include_thoughts, without_thoughts,
+    include_thoughts, refusal_warning, without_thoughts,
 };
 
 use super::{
@@ -308,7 +308,7 @@ fn render(
         }
         let refused = refused(candidate, question);
         edits.extend(refused.iter().map(|name| (*name, None)));
-        let warnings = refused.iter().map(|name| format!("{name}: this model does not accept it")).collect();
+        let warnings = refused.iter().map(|name| refusal_warning(name)).collect();
         let stops = if refused.contains(&"stop") { question.request.stop.clone() } else { Vec::new() };
         let body = forward(body, &edits)?;
         return Ok(Rendered { body, names: Default::default(), stops, warnings, needs_stream: false });

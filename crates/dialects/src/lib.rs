@@ -76,6 +76,7 @@ pub use llama_guard::{is_llama_guard, render_llama_guard, texts_of, verdicts};
 pub use messages::parse::parse_count;
 pub use models::{Model, anthropic_model, anthropic_models, model_ids, openai_model, openai_models};
 pub use moderations::{CATEGORIES, Moderation, parse_moderation, render_moderation, translate_moderation};
+pub use outbound::refusal_warning;
 pub use reply::{ChatForm, DailyBudget, Pricing, Reply, Seal};
 pub use request::Request;
 pub use response::{Event, Response, Usage};

@@ -28,6 +28,18 @@ pub(crate) const CUSTOM_SCHEMA: &str = r#"{"type":"object","properties":{"input"
 /// What a client is told of a setting that the model refuses.
 pub(crate) const REFUSED: &str = "this model does not accept it";
 
+/// What a client is told of a setting that is left out because the model refuses it. The gateway ends the text at stop
+/// sequences itself.
+pub fn refusal_warning(param: &str) -> String {
+    let instead = match param {
+        "stop" | "stop_sequences" => {
+            ", so the gateway cuts the text there, and you also pay for what the model writes after that"
+        }
+        _ => "",
+    };
+    format!("{param}: {REFUSED}{instead}")
+}
+
 /// Each byte of an answer is compared with all stop sequences.
 const MOST_STOPS: usize = 64;
 
@@ -71,7 +83,7 @@ impl<'r> OutboundRequest<'r> {
         if !is_kept || self.request.stop.len() > MOST_STOPS {
             return self.refuse(param, REFUSED);
         }
-        self.warn(format!("{param}: {REFUSED}, so it goes on unseen where the gateway ends the text"));
+        self.warn(refusal_warning(param));
         self.keep(self.request.stop.iter().cloned());
         Ok(())
     }

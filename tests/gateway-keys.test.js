@@ -140,6 +140,16 @@ test("a provider's words quote no key, before an answer and in the middle of it"
   other.setFault({ raw: [word, { error: quoting }].map((chunk) => `data: ${JSON.stringify(chunk)}\n\n`), chunkBytes: 400, delayMs: 50 });
   const text = await (await ask(key, { model: "other/m", stream: true })).text();
   assert.ok(text.includes("Bad [redacted]") && !text.includes("others-key"), text);
+  // An error whose blank line is missing, and one that is the whole answer.
+  other.setFault({ raw: [`data: ${JSON.stringify(word)}\n\n`, `data: ${JSON.stringify({ error: quoting })}`], chunkBytes: 400, delayMs: 50 });
+  const last = await (await ask(key, { model: "other/m", stream: true })).text();
+  assert.ok(last.includes("Bad [redacted]") && !last.includes("others-key"), last);
+  const asks = { "/v1/chat/completions": { messages: HI }, "/v1/embeddings": { input: "Hi" } };
+  for (const [path, body] of Object.entries(asks)) {
+    other.setFault({ raw: [JSON.stringify({ error: quoting })], times: 9 });
+    const whole = await (await api("POST", path, { model: "other/m", ...body }, as(key))).text();
+    assert.ok(whole.includes("Bad [redacted]") && !whole.includes("others-key"), `${path} ${whole}`);
+  }
   other.setFault();
 });
 

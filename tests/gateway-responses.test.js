@@ -350,7 +350,7 @@ test("a conversation is compacted by a provider that can, paid like an answer, a
   await assert.rejects(client.responses.retrieve(compacted.id), OpenAI.NotFoundError);
 });
 
-test("what compacts a conversation gets one member of each name", async () => {
+test("what compacts a conversation gets one member of each name, and quotes no key", async () => {
   const secret = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
   const redacting = await keyOf(ada, { guardrails: { input: { secrets: { action: "redact" } } } });
   const compact = (content) => api("POST", "/v1/responses/compact", `{"model":"${GPT}","input":[{"type":"message","role":"user",${content}}]}`, as(redacting));
@@ -359,6 +359,10 @@ test("what compacts a conversation gets one member of each name", async () => {
     assert.equal(compacted.status, 200, await compacted.text());
     assert.ok(!gpt.requests.at(-1).raw.toString().includes("ghp_"), content);
   }
+  gpt.setFault({ raw: [JSON.stringify({ error: { message: `Bad ${gpt.key} in header` } })], times: 9 });
+  const text = await (await compact('"content":"Hi"')).text();
+  assert.ok(text.includes("Bad [redacted]") && !text.includes(gpt.key), text);
+  gpt.setFault();
 });
 
 test("an item with half of an emoji stays in the conversation, in a row and in an object", async () => {

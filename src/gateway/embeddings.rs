@@ -40,12 +40,13 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
         Ok(posted) => posted,
         Err(unanswered) => return Err(call.entry.fail(unanswered, &database).await),
     };
-    let PostResponse { bytes, candidate, attempts, first_token_ms } = posted;
+    let PostResponse { bytes, candidate, attempts, first_token_ms, sent_keys } = posted;
     let translated = translate_embeddings(
         &bytes.unwrap_or_else(|| of_sandbox(&embeddings)),
         &embeddings,
         &embeddings.model,
     );
+    let translated = translated.map_err(|error| models::client_safe(error, &sent_keys));
     let usage = translated.as_ref().ok().and_then(|(_, usage)| *usage);
     let estimated = Usage { input: call.prompt_tokens, ..Usage::default() };
     let answered = Outcome::answered(&candidate, attempts, first_token_ms, usage, estimated);

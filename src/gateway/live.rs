@@ -98,7 +98,8 @@ struct Forwarded {
 async fn forward(live: Live, writer: Writer, idle_ms: i64) -> Forwarded {
     let Live { source, stream, shown, sent_keys } = live;
     let stream = Rc::new(RefCell::new(stream));
-    let (deadlines, rewritten) = (Deadlines { idle_ms, after_client_ms: AFTER_CLIENT_MS }, stream.clone());
+    let deadlines = Deadlines { idle_ms, after_client_ms: AFTER_CLIENT_MS };
+    let (rewritten, keys) = (stream.clone(), sent_keys.clone());
     // The stream has rendered the bytes before the first read already.
     let mut shown = Some(shown);
     let rewrite: pump::Rewrite = Box::new(move |new, out| {
@@ -110,7 +111,7 @@ async fn forward(live: Live, writer: Writer, idle_ms: i64) -> Forwarded {
         });
         // The provider's words may quote a key.
         if stream.meter().error.is_some() {
-            bytes = sent_keys.without_in_stream(bytes);
+            bytes = keys.without_in_stream(bytes);
         }
         if !bytes.is_empty() {
             out.push_back(bytes);
@@ -118,7 +119,8 @@ async fn forward(live: Live, writer: Writer, idle_ms: i64) -> Forwarded {
     });
     let outcome = source.pump(writer, Some(rewrite), deadlines, async |_| {}).await;
     if let Some(client) = &outcome.client {
-        let last = last_bytes(&mut stream.borrow_mut(), outcome.end);
+        // An error whose blank line is missing is read at the end alone.
+        let last = sent_keys.without_in_stream(last_bytes(&mut stream.borrow_mut(), outcome.end));
         let _ = client.write(&last).await;
     }
     let meter = stream.borrow().meter().clone();

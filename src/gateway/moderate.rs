@@ -195,6 +195,7 @@ pub(super) async fn ask(
     }
     let last = last.ok_or_else(unread)?;
     let verdicts = verdicts(&answers).map_err(|error| {
+        let error = models::client_safe(error, &last.sent_keys);
         let failed = FailedCall { attempts: last.attempts, ..FailedCall::before(error) };
         with_answered(failed, &answers)
     })?;

@@ -39,7 +39,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
         Ok(answered) => answered,
         Err(unanswered) => return Err(call.entry.fail(unanswered, &database).await),
     };
-    let PostResponse { bytes, candidate, attempts, first_token_ms } = posted;
+    let PostResponse { bytes, candidate, attempts, first_token_ms, .. } = posted;
     let count = tree(moderation.input.as_str());
     let count = count.and_then(|input| input.as_array().map(Vec::len)).unwrap_or(1);
     let harmless = || json!({ "results": vec![json!({ "flagged": false }); count] }).to_string().into_bytes();

@@ -209,7 +209,8 @@ async fn try_once(
         |answer| AttemptResponse { answer, warnings: rendered.warnings, reply: reply.clone(), upstream };
     if !is_events {
         let bytes = outbound::read_whole(answer, candidate, WHOLE_MS).await?;
-        let response = Box::new(upstream.parse_response(&bytes)?.until(&reply.stops)?);
+        let response = upstream.parse_response(&bytes).map_err(|error| client_safe(error, &sent_keys))?;
+        let response = Box::new(response.until(&reply.stops)?);
         return Ok(got(ModelResponse::Whole { response, bytes: Some(bytes), events: None }));
     }
     let body = answer.into_body().ok_or_else(|| fetch_error(&Failure::Network(String::new())))?;

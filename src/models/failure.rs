@@ -70,7 +70,7 @@ const UNREACHABLE: &str = "provider_unreachable";
 
 /// An upstream's error as a client may see it. A client cannot repair a
 /// refusal of the Worker's own key, and the provider's text may quote the key.
-pub(super) fn client_safe(error: Error, sent: &SentKeys) -> Error {
+pub(crate) fn client_safe(error: Error, sent: &SentKeys) -> Error {
     match (error.class, sent.is_callers) {
         (Class::Authentication | Class::Permission, false) => {
             Error::new(Class::Upstream, "The model's provider does not accept the key of this gateway")

@@ -36,7 +36,7 @@ pub(crate) use self::{
     ask::{AnsweredCall, Live, ModelResponse, Question, WHOLE_MS, ask},
     catalogue::Catalogue,
     failover::FailedCall,
-    failure::{described, in_sentence, is_for_the_operator},
+    failure::{client_safe, described, in_sentence, is_for_the_operator},
     keys::{KEY_CLOSED, Keys, SealedKey, seal_key},
     limits::KeyLimits,
     model::{Above, Model, Prices},

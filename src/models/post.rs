@@ -78,7 +78,7 @@ async fn post_once(
     candidate: &Candidate,
     keys: &Keys,
     within_ms: u64,
-) -> Result<Option<Vec<u8>>, AttemptError> {
+) -> Result<Option<(Vec<u8>, SentKeys)>, AttemptError> {
     if candidate.provider.is_sandbox() {
         return Ok(None);
     }
@@ -87,12 +87,14 @@ async fn post_once(
         return Err(Error::unsupported("model", words).into());
     }
     let own_key = keys.open(&candidate.provider.name)?;
+    let sent_keys = SentKeys::of(candidate.provider, own_key.as_deref());
     let outbound = Outbound { path, body: body()?, dialect, own_key: own_key.as_deref() };
     let answer = outbound.send(candidate, None, within_ms).await?;
     if answer.status() != 200 {
-        return Err(read_error(answer, &SentKeys::of(candidate.provider, own_key.as_deref())).await);
+        return Err(read_error(answer, &sent_keys).await);
     }
-    outbound::read_whole(answer, candidate, within_ms).await.map(Some)
+    let bytes = outbound::read_whole(answer, candidate, within_ms).await?;
+    Ok(Some((bytes, sent_keys)))
 }
 
 /// The response that [`post`] or [`compact`] got.
@@ -103,11 +105,13 @@ pub(crate) struct PostResponse {
     pub(crate) candidate: Candidate,
     pub(crate) attempts: u32,
     pub(crate) first_token_ms: i64,
+    pub(crate) sent_keys: SentKeys,
 }
 
-impl From<Succeeded<Option<Vec<u8>>>> for PostResponse {
-    fn from(succeeded: Succeeded<Option<Vec<u8>>>) -> Self {
+impl From<Succeeded<Option<(Vec<u8>, SentKeys)>>> for PostResponse {
+    fn from(succeeded: Succeeded<Option<(Vec<u8>, SentKeys)>>) -> Self {
         let Succeeded { got, candidate, attempts, first_token_ms } = succeeded;
-        Self { bytes: got, candidate, attempts, first_token_ms }
+        let (bytes, sent_keys) = got.unzip();
+        Self { bytes, candidate, attempts, first_token_ms, sent_keys: sent_keys.unwrap_or_default() }
     }
 }

@@ -20,7 +20,7 @@ const failure = (status, message, { type = TYPES[status] ?? 'server_error', para
  * Faults beyond those of fault-server.js: `omitDone` (no `[DONE]`), `omitFinish` (the stream ends before its
  * `finish_reason`), `errorAfter` (an error as a data line after so many chunks), `badJsonAt` (this chunk is no JSON),
  * `usageOnLast` (the usage comes with the finish), `repeatRole` (every delta has role and id again), `lastWithoutUsage`,
- * `code` (of the error of `status`), `raw` (a chat's stream is these pieces).
+ * `code` (of the error of `status`), `raw` (an answer, or a chat's stream, is these pieces).
  */
 const FAULTS = ['omitDone', 'omitFinish', 'errorAfter', 'badJsonAt', 'usageOnLast', 'repeatRole', 'lastWithoutUsage', 'code', 'raw'];
 
@@ -60,6 +60,7 @@ export async function startOpenAI({ key = KEY, functionsByResponses = false } = 
 
   function reply(request, fault) {
     const { body } = request;
+    if (fault.raw && !body.stream) return { status: 200, headers: { 'content-type': 'application/json' }, pieces: fault.raw.map((piece) => Buffer.from(piece)) };
     if (request.path === '/v1/embeddings') {
       const inputs = Array.isArray(body.input) ? body.input : [body.input];
       const data = inputs.map((_, index) => ({ object: 'embedding', index, embedding: [index, 0.5, -1] }));

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     output_filter::OutputFilter,
-    texts::{self, ForEachText, for_each_text, for_each_text_of_schema},
+    texts::{self, ForEachText, for_each_run, for_each_text, for_each_text_of_schema},
 };
 use crate::error::Error;
 
@@ -69,7 +69,7 @@ impl Guards {
         }
         for message in &mut request.messages {
             message.name.iter_mut().try_for_each(|name| self.check_text(name, &mut checked))?;
-            message.parts.iter_mut().try_for_each(|part| self.check_part(part, &mut checked))?;
+            self.check_parts(&mut message.parts, &mut checked)?;
         }
         request.tools.iter_mut().try_for_each(|tool| self.check_tool(tool, &mut checked))?;
         if let Some(Format::JsonSchema { description, schema, .. }) = &mut request.format {
@@ -106,6 +106,17 @@ impl Guards {
         texts::redact(value, &self.input, &mut true);
     }
 
+    fn check_parts(&self, parts: &mut [Part], checked: &mut Checked) -> Result<(), Error> {
+        parts.iter_mut().try_for_each(|part| self.check_part(part, checked))?;
+        let mut passes = Ok(());
+        for_each_run(parts, text_of, &mut |run| {
+            if passes.is_ok() {
+                passes = self.check_run(run, checked);
+            }
+        });
+        passes
+    }
+
     fn check_part(&self, part: &mut Part, checked: &mut Checked) -> Result<(), Error> {
         let text = match &mut part.content {
             Content::Text(text) => &mut text.text,
@@ -120,9 +131,7 @@ impl Guards {
                 return self.check_file(&mut document.source, checked);
             }
             Content::Foreign { json, .. } => return self.check_json(json, checked),
-            Content::ToolResult(result) => {
-                return result.parts.iter_mut().try_for_each(|part| self.check_part(part, checked));
-            }
+            Content::ToolResult(result) => return self.check_parts(&mut result.parts, checked),
             _ => return Ok(()),
         };
         self.check_text(text, checked)
@@ -188,7 +197,7 @@ impl Guards {
         let mut passes = Ok(());
         for_each(&mut value, &mut |text| {
             if passes.is_ok() {
-                passes = self.check_text(text, checked);
+                passes = self.check_run(text, checked);
             }
         });
         if let Some(left) = Json::parse(&value.to_string()).filter(|_| checked.is_changed) {
@@ -198,16 +207,18 @@ impl Guards {
     }
 
     fn check_text(&self, text: &mut String, checked: &mut Checked) -> Result<(), Error> {
+        self.check_run(&mut [text], checked)
+    }
+
+    /// Checks a text that is divided into these parts.
+    fn check_run(&self, run: &mut [&mut String], checked: &mut Checked) -> Result<(), Error> {
         for guard in &self.input {
-            let inspection = guard.inspect(text);
-            note(&inspection.findings, &mut checked.rules);
-            if inspection.is_blocked {
-                return Err(blocked(&inspection.findings));
+            let redaction = guard.redact(run);
+            note(&redaction.findings, &mut checked.rules);
+            if redaction.is_blocked {
+                return Err(blocked(&redaction.findings));
             }
-            if inspection.text != *text {
-                checked.is_changed = true;
-                *text = inspection.text.into_owned();
-            }
+            checked.is_changed |= redaction.is_changed;
         }
         Ok(())
     }
@@ -245,6 +256,13 @@ impl Guards {
         });
         let left = collector.finish()?;
         Ok(Response { created: response.created, usage: response.usage, ..left })
+    }
+}
+
+fn text_of(part: &mut Part) -> Option<&mut String> {
+    match &mut part.content {
+        Content::Text(text) => Some(&mut text.text),
+        _ => None,
     }
 }
 
@@ -295,6 +313,7 @@ mod tests {
         let error =
             guards(json!({ "input": { "secrets": { "action": "block" } } })).check(&mut request).unwrap_err();
         assert!(error.detail().contains("secret:") && !error.detail().contains(SECRET), "{error:?}");
+        let mut request = request_of(&format!("my key is {SECRET}"));
         let checked =
             guards(json!({ "input": { "secrets": { "action": "redact" } } })).check(&mut request).unwrap();
         assert!(checked.is_changed && !request.messages[0].text().contains("ghp_"));
@@ -365,6 +384,63 @@ mod tests {
             let left = left.split("echo:").next().unwrap_or_default();
             assert!(is_changed && !left.contains(BODY), "{body}: {left}");
         }
+    }
+
+    #[test]
+    fn a_secret_that_parts_of_a_request_divide_is_one_all_the_same() {
+        let bodies = |kind: &str, texts: &[&str]| {
+            let parts: Vec<Value> = texts.iter().map(|text| json!({ "type": kind, "text": text })).collect();
+            let parts = Value::from(parts);
+            let user = json!({ "role": "user", "content": "Hi" });
+            let call =
+                json!({ "id": "c", "type": "function", "function": { "name": "f", "arguments": "{}" } });
+            let used = json!({ "type": "tool_use", "id": "c", "name": "f", "input": {} });
+            let result = json!({ "type": "tool_result", "tool_use_id": "c", "content": parts });
+            let found = json!({ "type": "search_result", "title": "t", "source": "s", "content": parts });
+            let chat = |messages: Value| (Dialect::Chat, json!({ "model": "m", "messages": messages }));
+            let anthropic = |messages: Value| {
+                (Dialect::Messages, json!({ "model": "m", "max_tokens": 9, "messages": messages }))
+            };
+            [
+                chat(json!([{ "role": "system", "content": parts }, user])),
+                chat(json!([{ "role": "user", "content": parts }])),
+                chat(
+                    json!([user, { "role": "assistant", "tool_calls": [call] }, { "role": "tool", "tool_call_id": "c", "content": parts }]),
+                ),
+                anthropic(
+                    json!([user, { "role": "assistant", "content": [used] }, { "role": "user", "content": [result] }]),
+                ),
+                anthropic(json!([{ "role": "user", "content": [found] }])),
+                (
+                    Dialect::Messages,
+                    json!({ "model": "m", "max_tokens": 9, "system": parts, "messages": [user] }),
+                ),
+            ]
+        };
+        let policy = |action: &str| json!({ "input": { "secrets": { "action": action } } });
+        let (before, after) = SECRET.split_at(17);
+        let (first, last) = (format!("Say {before}"), format!("{after}, please"));
+        let (middle, end) = last.split_at(3);
+        for texts in [vec![first.as_str(), &last], vec![&first, middle, end]] {
+            for (dialect, body) in bodies("text", &texts) {
+                let (left, is_changed) = left(dialect, &body, policy("redact"));
+                assert!(is_changed && !left.contains("ghp_") && !left.contains("789"), "{left}");
+                assert_eq!(left.matches("[REDACTED:github-token]").count(), texts.len(), "{left}");
+                assert!(left.contains("Say [") && left.contains("], please"), "{left}");
+                let mut request =
+                    dialect.parse_request(body.to_string().as_bytes(), &InboundContext::default()).unwrap();
+                assert!(guards(policy("block")).check(&mut request).is_err(), "{body}");
+            }
+        }
+        // What only looked like the beginning of one is there, in its place.
+        for (dialect, body) in bodies("text", &["a gh", "ost"]) {
+            let (left, is_changed) = left(dialect, &body, policy("redact"));
+            assert!(!is_changed && left.contains("a gh") && !left.contains("ghost"), "{left}");
+        }
+        let parts = json!([{ "type": "input_text", "text": first }, { "type": "input_text", "text": last }]);
+        let body = json!({ "model": "m", "input": [{ "role": "user", "content": parts }] });
+        let (left, is_changed) = left(Dialect::Responses, &body, policy("redact"));
+        assert!(is_changed && !left.contains("ghp_") && !left.contains("789"), "{left}");
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! The texts of JSON that guardrails check: of items, of what tools take and return, and of schemas.
 
-use std::borrow::Cow;
-
 use hatch_dialects::{Json, tree};
 use hatch_guardrails::Guard;
 use serde_json::Value;
 
+/// Takes a text in the parts that it is divided into.
+pub(super) type Visit<'a> = dyn FnMut(&mut [&mut String]) + 'a;
 /// Hands over the texts of a JSON value.
-pub(super) type ForEachText = fn(&mut Value, &mut dyn FnMut(&mut String));
+pub(super) type ForEachText = fn(&mut Value, &mut Visit<'_>);
 
 /// Members that are no text: a provider refuses them if they are changed.
 const OPAQUE: &[&str] = &["encrypted_content", "id", "call_id", "tool_use_id", "type", "status", "image_url"];
@@ -20,20 +20,19 @@ const PICTURE: &str = "image_generation_call";
 pub(super) fn redact(value: &mut Value, guards: &[Guard], passes: &mut bool) {
     for_each_text(value, &mut |text| {
         for guard in guards {
-            let inspection = guard.inspect(text);
-            *passes &= !inspection.is_blocked;
-            if let Cow::Owned(left) = inspection.text {
-                *text = left;
-            }
+            *passes &= !guard.redact(text).is_blocked;
         }
     });
 }
 
 /// Hands over all texts of a JSON value but what only providers read.
-pub(super) fn for_each_text(value: &mut Value, visit: &mut dyn FnMut(&mut String)) {
+pub(super) fn for_each_text(value: &mut Value, visit: &mut Visit<'_>) {
     match value {
-        Value::String(text) => visit(text),
-        Value::Array(items) => items.iter_mut().for_each(|item| for_each_text(item, visit)),
+        Value::String(text) => visit(&mut [text]),
+        Value::Array(items) => {
+            items.iter_mut().for_each(|item| for_each_text(item, visit));
+            for_each_run(items, text_of, visit);
+        }
         Value::Object(members) => {
             let is = |kind: &str| members.get("type").is_some_and(|given| given == kind);
             let (is_picture, is_base64) = (is(PICTURE), is("base64"));
@@ -46,10 +45,41 @@ pub(super) fn for_each_text(value: &mut Value, visit: &mut dyn FnMut(&mut String
     }
 }
 
+fn text_of(part: &mut Value) -> Option<&mut String> {
+    match part.get_mut("text") {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    }
+}
+
+/// Hands over neighbouring texts together, because a model reads them as one: what is divided by their border is
+/// whole to it.
+pub(super) fn for_each_run<T>(
+    parts: &mut [T],
+    text_of: fn(&mut T) -> Option<&mut String>,
+    visit: &mut Visit<'_>,
+) {
+    let mut run = Vec::new();
+    for part in parts {
+        match text_of(part) {
+            Some(text) => run.push(text),
+            None => visit_run(&mut run, visit),
+        }
+    }
+    visit_run(&mut run, visit);
+}
+
+fn visit_run(run: &mut Vec<&mut String>, visit: &mut Visit<'_>) {
+    if run.len() > 1 {
+        visit(run);
+    }
+    run.clear();
+}
+
 /// Hands over all texts of a JSON Schema but its words.
-pub(super) fn for_each_text_of_schema(schema: &mut Value, visit: &mut dyn FnMut(&mut String)) {
+pub(super) fn for_each_text_of_schema(schema: &mut Value, visit: &mut Visit<'_>) {
     match schema {
-        Value::String(text) => visit(text),
+        Value::String(text) => visit(&mut [text]),
         Value::Array(items) => items.iter_mut().for_each(|item| for_each_text_of_schema(item, visit)),
         Value::Object(members) => {
             // A property may be called like one of these, but its schema is an object.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::cursor::{Cursor, is_word};
 use crate::policy::{Action, Limit, OnFailure, PiiRule, Rule, Rules, SchemaRule, TermRule};
-use crate::redactor::Redactor;
+use crate::redactor::{Redactor, cut_out};
 use crate::schema::{SchemaError, check_answer, check_schema};
 use crate::secrets::{self, Swallow};
 use crate::trie::{Trie, folded};
@@ -71,6 +71,17 @@ pub struct Inspection<'a> {
     pub is_blocked: bool,
 }
 
+/// The result of redacting a text in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redaction {
+    /// What was found.
+    pub findings: Vec<Finding>,
+    /// Whether a rule blocks the text. Then what is left of it ends before the match.
+    pub is_blocked: bool,
+    /// Whether something was left out.
+    pub is_changed: bool,
+}
+
 /// One side of a policy, compiled.
 #[derive(Debug)]
 pub struct Guard {
@@ -129,6 +140,21 @@ impl Guard {
         let findings = redactor.into_findings();
         let text = if out == text { Cow::Borrowed(text) } else { Cow::Owned(out) };
         Inspection { text, findings, is_blocked }
+    }
+
+    /// Checks a text that is divided into these parts as if it were not, and leaves in them what may pass.
+    pub fn redact(&self, parts: &mut [&mut String]) -> Redaction {
+        let mut redactor = Redactor::new(self);
+        for part in &*parts {
+            redactor.push(part);
+        }
+        redactor.finish();
+        let is_blocked = redactor.is_blocked();
+        let (findings, cuts) = redactor.into_parts();
+        if !cuts.is_empty() {
+            cut_out(parts, &cuts);
+        }
+        Redaction { findings, is_blocked, is_changed: !cuts.is_empty() }
     }
 
     /// Checks a whole answer against the schema, if there is one.

@@ -19,7 +19,7 @@ mod secrets;
 mod tests;
 mod trie;
 
-pub use guard::{Finding, Guard, Inspection, PolicyError};
+pub use guard::{Finding, Guard, Inspection, PolicyError, Redaction};
 pub use json_text::{JsonText, escaped};
 pub use policy::{Action, Limit, OnFailure, PiiKind, PiiRule, Policy, Rule, Rules, SchemaRule, TermRule};
 pub use redactor::{MAX_HELD_BYTES, Redactor};

@@ -83,9 +83,14 @@ impl Redactor {
     }
 
     /// The findings, in the order of the text.
-    pub fn into_findings(mut self) -> Vec<Finding> {
+    pub fn into_findings(self) -> Vec<Finding> {
+        self.into_parts().0
+    }
+
+    /// The findings and the cuts, in the order of the text.
+    pub(crate) fn into_parts(mut self) -> (Vec<Finding>, Vec<Cut>) {
         self.findings.sort_by_key(|finding| finding.start);
-        self.findings
+        (self.findings, self.enforcing.cuts)
     }
 
     /// The part of a piece within the limit, if the limit truncates it.
@@ -108,6 +113,7 @@ impl Redactor {
     fn cut_off(&mut self) {
         let Some(limit) = self.limit else { return };
         self.record_limit(self.enforcing.offset, limit.action);
+        self.enforcing.cuts.push(Cut::to_the_end(self.enforcing.offset));
         self.is_over = true;
         self.is_blocked = limit.action == Action::Block;
     }
@@ -133,6 +139,41 @@ impl Redactor {
     }
 }
 
+/// A stretch of a text that is left out, in bytes, and what stands for it.
+#[derive(Debug)]
+pub(crate) struct Cut {
+    start: usize,
+    end: usize,
+    mark: String,
+}
+
+impl Cut {
+    fn to_the_end(start: usize) -> Self {
+        Self { start, end: usize::MAX, mark: String::new() }
+    }
+}
+
+/// Leaves cuts out of the parts of a text. Each part that a cut reaches into gets its mark, so that none becomes empty.
+pub(crate) fn cut_out(parts: &mut [&mut String], cuts: &[Cut]) {
+    let (mut rest, mut start) = (cuts, 0);
+    for part in parts {
+        let (mut left, mut at, end) = (String::new(), start, start + part.len());
+        while let Some((cut, after)) = rest.split_first().filter(|(cut, _)| cut.start.max(at) < end) {
+            left.push_str(part.get(at - start..cut.start.max(at) - start).unwrap_or_default());
+            left.push_str(&cut.mark);
+            at = cut.end.min(end);
+            if cut.end > end {
+                // The next part goes on with it.
+                break;
+            }
+            rest = after;
+        }
+        left.push_str(part.get(at - start..).unwrap_or_default());
+        **part = left;
+        start = end;
+    }
+}
+
 /// A text as one set of detectors sees it.
 #[derive(Debug)]
 struct Lane {
@@ -145,12 +186,14 @@ struct Lane {
     before: Option<char>,
     /// The secret that is being redacted to its end, and how many bytes of it were.
     swallow: Option<(Swallow, usize)>,
+    cuts: Vec<Cut>,
     is_blocked: bool,
 }
 
 impl Lane {
     fn new(detectors: Arc<Detectors>) -> Self {
-        Self { detectors, held: String::new(), offset: 0, before: None, swallow: None, is_blocked: false }
+        let (held, cuts) = (String::new(), Vec::new());
+        Self { detectors, held, offset: 0, before: None, swallow: None, cuts, is_blocked: false }
     }
 
     /// Continues as far as the text so far allows. `decided_text` gets the original text that was decided on.
@@ -223,11 +266,12 @@ impl Lane {
         findings.push(finding(detection));
         if detection.action == Action::Block {
             self.is_blocked = true;
+            self.cuts.push(Cut::to_the_end(start));
             return Some(0);
         }
-        out.push_str("[REDACTED:");
-        out.push_str(&detection.mark);
-        out.push(']');
+        let mark = format!("[REDACTED:{}]", detection.mark);
+        out.push_str(&mark);
+        self.cuts.push(Cut { start, end: start + detection.bytes, mark });
         self.swallow = detection.swallow.map(|swallow| (swallow, 0));
         Some(detection.bytes)
     }
@@ -241,6 +285,9 @@ impl Lane {
             }
             Swallow::Key => self.key_bytes(read, rest, is_last)?,
         };
+        if let Some(cut) = self.cuts.last_mut() {
+            cut.end += bytes;
+        }
         self.swallow = self.swallow.filter(|_| goes_on).map(|_| (swallow, read + bytes));
         Some(bytes)
     }

@@ -491,6 +491,28 @@ fn texts() -> impl Strategy<Value = String> {
 }
 
 #[test]
+fn what_parts_divide_is_left_out_of_each() {
+    let guard = guard(
+        json!({ "secrets": { "action": "redact" }, "terms": [{ "name": "t", "terms": ["zebra"], "action": "redact" }], "maxBytes": { "bytes": 65, "action": "redact" } }),
+    );
+    let mut parts =
+        ["a ze", "", "bra, ghp_abcdefghij", "klmnopqrstuvwxyz0123456789", "x! and", " on", " and on and on"]
+            .map(str::to_owned);
+    let mut texts: Vec<&mut String> = parts.iter_mut().collect();
+    assert!(guard.redact(&mut texts).is_changed);
+    let left = [
+        "a [REDACTED:t]",
+        "",
+        "[REDACTED:t], [REDACTED:github-token]",
+        "[REDACTED:github-token]",
+        "[REDACTED:github-token]! and",
+        " on",
+        " and on",
+    ];
+    assert_eq!(parts, left);
+}
+
+#[test]
 fn a_limit_within_a_character_is_reported_before_the_character() {
     for action in ["flag", "redact", "block"] {
         let guard = guard(json!({ "maxBytes": { "bytes": 3, "action": action } }));
@@ -515,6 +537,15 @@ proptest! {
         cuts.sort_unstable();
         let parts: Vec<&str> = cuts.windows(2).map(|cut| text.get(cut[0]..cut[1]).unwrap()).collect();
         let whole = guard.inspect(&text);
+        let mut one = text.clone();
+        let redaction = guard.redact(&mut [&mut one]);
+        prop_assert_eq!((one.as_str(), redaction.is_blocked), (whole.text.as_ref(), whole.is_blocked));
+        let mut divided: Vec<String> = parts.iter().map(|part| (*part).to_owned()).collect();
+        let redaction = guard.redact(&mut divided.iter_mut().collect::<Vec<_>>());
+        prop_assert_eq!((&redaction.findings, redaction.is_blocked), (&whole.findings, whole.is_blocked));
+        if !redaction.is_changed {
+            prop_assert_eq!(divided, &parts[..]);
+        }
         let (out, is_blocked) = pieces(&guard, &parts);
         prop_assert_eq!(out.concat(), whole.text.as_ref());
         prop_assert_eq!(is_blocked, whole.is_blocked);

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use hatch_dialects::{
     Class, Error as DialectError, Filter, Json, Request, Response, has_duplicates,
-    request::{Content, Format, MediaSource, Part, Thinking, Tool, ToolKind},
+    request::{Content, Format, MediaSource, Part, Text, Thinking, Tool, ToolKind},
     tree,
 };
 use hatch_guardrails::{Action, Finding, Guard, JsonText, Policy, PolicyError, Rule, escaped};
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     output_filter::OutputFilter,
-    texts::{self, ForEachText, for_each_run, for_each_text, for_each_text_of_schema},
+    texts::{self, ForEachText, for_each_run, for_each_text, for_each_text_of_schema, for_each_value},
 };
 use crate::error::Error;
 
@@ -80,7 +80,15 @@ impl Guards {
         for (_, json) in request.extra.iter_mut().filter(|(name, _)| name == "prediction") {
             self.check_json(json, &mut checked)?;
         }
+        self.check_settings(request, &mut checked)?;
         Ok(checked)
+    }
+
+    /// No model reads these, but its provider does.
+    fn check_settings(&self, request: &mut Request, checked: &mut Checked) -> Result<(), Error> {
+        let names = request.user.iter_mut().chain(&mut request.prompt_cache_key);
+        names.chain(&mut request.stop).try_for_each(|text| self.check_text(text, checked))?;
+        request.metadata.iter_mut().try_for_each(|json| self.check_texts(json, for_each_value, checked))
     }
 
     /// Whether a model that gets a client's own body reads what was checked.
@@ -119,7 +127,12 @@ impl Guards {
 
     fn check_part(&self, part: &mut Part, checked: &mut Checked) -> Result<(), Error> {
         let text = match &mut part.content {
-            Content::Text(text) => &mut text.text,
+            Content::Text(Text { text, annotations, citations, .. }) => {
+                // A source has an address, a title and the words that are cited.
+                let mut sources = annotations.iter_mut().chain(citations);
+                sources.try_for_each(|json| self.check_json(json, checked))?;
+                text
+            }
             Content::Refusal(text) => text,
             Content::ToolCall(call) if call.is_custom => &mut call.arguments,
             Content::ToolCall(call) => return self.check_arguments(&mut call.arguments, checked),
@@ -355,6 +368,10 @@ mod tests {
                 json!({ "type": "json_schema", "json_schema": { "name": "n", "description": SECRET, "schema": schema } }),
             ),
             with("prediction", json!({ "type": "content", "content": SECRET })),
+            with("user", json!(SECRET)),
+            with("prompt_cache_key", json!(SECRET)),
+            with("metadata", json!({ "id": SECRET })),
+            with("stop", json!(["x", SECRET])),
         ];
         let assistant = |block: Value| json!({ "model": "m", "max_tokens": 9, "messages": [user, { "role": "assistant", "content": [block, { "type": "text", "text": "x" }] }, user] });
         let messages = [
@@ -362,12 +379,22 @@ mod tests {
             assistant(
                 json!({ "type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": { "query": SECRET } }),
             ),
+            assistant(
+                json!({ "type": "text", "text": "x", "citations": [{ "type": "web_search_result_location", "url": "https://x.test", "title": "t", "encrypted_index": "e", "cited_text": SECRET }] }),
+            ),
+            json!({ "model": "m", "max_tokens": 9, "messages": [user], "metadata": { "user_id": SECRET } }),
             json!({ "model": "m", "max_tokens": 9, "messages": [user], "tools": [{ "name": "f", "input_schema": schema, "input_examples": [{ "a": SECRET }] }] }),
         ];
         let item = |item: Value| json!({ "model": "m", "input": [user, item, user] });
         let responses = [
             item(
                 json!({ "type": "web_search_call", "id": "ws_1", "status": "completed", "action": { "type": "search", "query": SECRET } }),
+            ),
+            item(
+                json!({ "type": "reasoning", "id": "rs_1", "summary": [], "content": [{ "type": "reasoning_text", "text": SECRET }] }),
+            ),
+            item(
+                json!({ "type": "message", "role": "assistant", "content": [{ "type": "output_text", "text": "x", "annotations": [{ "type": "url_citation", "url": "https://x.test", "title": SECRET, "start_index": 0, "end_index": 1 }] }] }),
             ),
             item(
                 json!({ "type": "reasoning", "id": "rs_1", "summary": [{ "type": "summary_text", "text": SECRET }], "encrypted_content": "e" }),

@@ -10,7 +10,8 @@ pub(super) type Visit<'a> = dyn FnMut(&mut [&mut String]) + 'a;
 pub(super) type ForEachText = fn(&mut Value, &mut Visit<'_>);
 
 /// Members that are no text: a provider refuses them if they are changed.
-const OPAQUE: &[&str] = &["encrypted_content", "id", "call_id", "tool_use_id", "type", "status", "image_url"];
+const OPAQUE: &[&str] =
+    &["encrypted_content", "encrypted_index", "id", "call_id", "tool_use_id", "type", "status", "image_url"];
 /// Members of a JSON Schema whose texts are not the author's.
 const SCHEMA_WORDS: &[&str] = &["$id", "$ref", "$schema", "format", "pattern", "required", "type"];
 /// The item whose `result` is the bytes of a picture.
@@ -41,6 +42,16 @@ pub(super) fn for_each_text(value: &mut Value, visit: &mut Visit<'_>) {
             let texts = members.iter_mut().filter(|(name, _)| !is_opaque(name));
             texts.for_each(|(_, member)| for_each_text(member, visit));
         }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Hands over all texts of a JSON value in which members may be called as they like.
+pub(super) fn for_each_value(value: &mut Value, visit: &mut Visit<'_>) {
+    match value {
+        Value::String(text) => visit(&mut [text]),
+        Value::Array(items) => items.iter_mut().for_each(|item| for_each_value(item, visit)),
+        Value::Object(members) => members.values_mut().for_each(|member| for_each_value(member, visit)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

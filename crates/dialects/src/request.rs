@@ -186,6 +186,8 @@ pub struct Text {
     pub text: String,
     /// OpenAI's `annotations`, an array.
     pub annotations: Option<Json>,
+    /// Anthropic's `citations` of an assistant's text. They pass in the client's own body only.
+    pub citations: Option<Json>,
     /// Responses: what an assistant's text is for, such as `commentary` or `final_answer`.
     pub phase: Option<String>,
 }

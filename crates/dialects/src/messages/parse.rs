@@ -245,12 +245,11 @@ fn block(raw: Raw<'_>, at: At<'_>, role: Role, inbound: &InboundContext<'_>) -> 
     let is_new = inbound.version == Version::V2026_10_21;
     let content = match kind.as_ref() {
         "text" => {
-            let has_citations =
-                f.get("citations").is_some_and(|citations| citations.items().next().is_some());
-            if is_new && role == Role::User && has_citations {
+            let citations = f.json("citations").filter(|list| list.raw().items().next().is_some());
+            if is_new && role == Role::User && citations.is_some() {
                 return Err(f.at().key("citations").invalid("Extra inputs are not permitted"));
             }
-            Content::Text(Text { text: f.need_string("text")?, ..Text::default() })
+            Content::Text(Text { text: f.need_string("text")?, citations, ..Text::default() })
         }
         "document" if is_new && role == Role::Assistant => {
             return Err(f.at().invalid("document blocks are not permitted in assistant messages"));

@@ -43,7 +43,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<Response, Error> {
 fn block(raw: Raw<'_>) -> Option<Content> {
     let text = |name: &str| raw.get_str(name).map(Cow::into_owned).unwrap_or_default();
     Some(match raw.get_str("type")?.as_ref() {
-        "text" => Content::Text(Text { text: text("text"), annotations: citations(raw), phase: None }),
+        "text" => Content::Text(Text { text: text("text"), annotations: citations(raw), ..Text::default() }),
         "thinking" if text("signature").is_empty() => Content::Thinking(Thinking::Plain(text("thinking"))),
         "thinking" => {
             Content::Thinking(Thinking::Signed { text: text("thinking"), signature: text("signature") })

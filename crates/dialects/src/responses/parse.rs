@@ -381,7 +381,7 @@ fn part(raw: Raw<'_>, at: At<'_>) -> Result<Part, Error> {
     let content = match f.kind()?.as_ref() {
         "input_text" | "output_text" | "text" | "summary_text" => {
             let annotations = f.json("annotations").filter(|list| list.raw().items().next().is_some());
-            Content::Text(Text { text: f.need_string("text")?, annotations, phase: None })
+            Content::Text(Text { text: f.need_string("text")?, annotations, ..Text::default() })
         }
         "refusal" => Content::Refusal(f.need_string("refusal")?),
         "input_image" => {
@@ -419,14 +419,14 @@ fn file(f: &Fields<'_, '_>) -> Result<Document, Error> {
 
 /// Thoughts that the client sends back: another provider's, sealed by the
 /// gateway, or OpenAI's own. Without encrypted content they are those that are
-/// stored under this id, or there is nothing to restore.
+/// stored under this id, or those of a server that has them in plain text.
 fn reasoning(f: &Fields<'_, '_>, inbound: &InboundContext<'_>) -> Result<Option<Thinking>, Error> {
     let Some(content) = f.string("encrypted_content")? else {
         let stored = f.str("id")?.and_then(|id| inbound.item?(&id));
         let content = |json: &Json| json.raw().get("encrypted_content").is_some();
         return match stored.filter(content) {
             Some(stored) => reasoning(&Fields::of(stored.raw(), *f.at())?, inbound),
-            None => Ok(None),
+            None => Ok(plain(f).map(Thinking::Plain)),
         };
     };
     if let Some(ours) = inbound.seal.and_then(|seal| unpack(&seal.open(&content)?)) {
@@ -435,4 +435,13 @@ fn reasoning(f: &Fields<'_, '_>, inbound: &InboundContext<'_>) -> Result<Option<
     let summary = f.array("summary")?.unwrap_or_default();
     let summary = summary.iter().filter_map(|part| Some(part.get_str("text")?.into_owned())).collect();
     Ok(Some(Thinking::Encrypted { id: f.string("id")?.unwrap_or_default(), summary, content }))
+}
+
+/// All that can be read of a thought. What has a summary only is none: no upstream gets it.
+fn plain(f: &Fields<'_, '_>) -> Option<String> {
+    let texts = |name: &str| -> String {
+        f.get(name).into_iter().flat_map(Raw::items).filter_map(|part| part.get_str("text")).collect()
+    };
+    let content = texts("content");
+    (!content.is_empty()).then(|| texts("summary") + &content)
 }

@@ -89,6 +89,7 @@ fn content(part: Raw<'_>, phase: Option<&str>) -> Option<Content> {
             text: part.get_str("text")?.into_owned(),
             annotations: part.get("annotations").filter(|list| list.items().next().is_some()).map(Json::from),
             phase: phase.map(str::to_owned),
+            ..Text::default()
         })),
         "refusal" => Some(Content::Refusal(part.get_str("refusal")?.into_owned())),
         _ => None,

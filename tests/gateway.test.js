@@ -232,6 +232,17 @@ test("an error before the first word fails over or has a real status, a later on
   }
   gpt.setFault({ omitDone: true });
   lawful((await raw(hatch, body)).text);
+  // An answer without a word is whole too, though its last event lacks its blank line.
+  const chunk = (delta, finish_reason) => `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta, finish_reason }] })}`;
+  for (const headers of [{}, { "x-gateway-stream-mode": "buffered" }]) {
+    gpt.setFault({ raw: [`${chunk({ role: "assistant" }, null)}\n\n`, chunk({}, "stop")] });
+    const wordless = await raw(hatch, { ...body, models: undefined }, headers);
+    assert.equal(wordless.status, 200, wordless.text);
+    lawful(wordless.text);
+    gpt.setFault({ raw: [`${chunk({ role: "assistant" }, null)}\n\n`], times: 9 });
+    assert.equal((await raw(hatch, { ...body, models: undefined }, headers)).status, 502);
+    gpt.setFault();
+  }
   for (const fault of [{ repeatRole: true }, { usageOnLast: true }]) {
     gpt.setFault(fault);
     lawful((await raw(hatch, { ...body, stream_options: { include_usage: true } })).text, { asked: true });

@@ -233,11 +233,20 @@ async fn try_once(
         _ => Source::begun(body, left_ms, has_begun).await,
     };
     let source = source.map_err(stream_error)?;
+    let failed = |error: Error, end| match error.class {
+        // A stream that closes early has broken off like one whose connection is lost.
+        Class::Cut => stream_error(end),
+        _ => client_safe(error, &sent_keys).into(),
+    };
+    if source.has_ended() && !stream.meter().has_begun {
+        // The end of an answer without a word may be in a last event that lacks its blank line.
+        stream.finish(&mut shown);
+    }
     if let Some(error) = stream.meter().error.clone()
         && !stream.meter().has_begun
     {
         source.cancel();
-        return Err(client_safe(error, &sent_keys).into());
+        return Err(failed(error, End::Closed));
     }
     if question.is_live {
         return Ok(got(ModelResponse::Live(Box::new(Live { source, stream, shown, sent_keys }))));
@@ -249,11 +258,7 @@ async fn try_once(
     if outcome.end != End::Closed && !reader.meter().is_complete {
         return Err(stream_error(outcome.end));
     }
-    let response = reader.finish().map_err(|error| match error.class {
-        // A stream that closes early has broken off like one whose connection is lost.
-        Class::Cut => stream_error(outcome.end),
-        _ => client_safe(error, &sent_keys).into(),
-    })?;
+    let response = reader.finish().map_err(|error| failed(error, outcome.end))?;
     let response = response.until(&reply.stops)?;
     // What only this dialect has, such as audio, is in its events alone.
     let events = question.request.stream.then(|| translated(translation(), &outcome.received));

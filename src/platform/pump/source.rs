@@ -44,7 +44,8 @@ impl Source {
     /// Waits for the first bytes, and then until `has_begun`, which gets what
     /// has just come, says that a client should see them; for the bytes at most
     /// `deadlines.idle_ms`, and for the beginning [`HELD_MS`]. A body that
-    /// fails before that is an `Err`, because the client has no response yet.
+    /// fails before that is an `Err`, because the client has no response yet. One
+    /// that ends before that may be whole all the same ([`Self::has_ended`]).
     pub(crate) async fn open(
         body: Body,
         deadlines: Deadlines,
@@ -55,11 +56,9 @@ impl Source {
         loop {
             let old = source.received.len();
             source.read(deadlines.idle_ms, held_until).await?;
-            if source.pending.is_some() || has_begun(source.received.get(old..).unwrap_or_default()) {
+            let has_begun = has_begun(source.received.get(old..).unwrap_or_default());
+            if has_begun || source.ended || source.pending.is_some() {
                 return Ok(source);
-            }
-            if source.ended {
-                return Err(End::Closed);
             }
             held_until.get_or_insert_with(|| now_ms() + HELD_MS);
         }
@@ -77,11 +76,8 @@ impl Source {
         loop {
             let old = source.received.len();
             source.read((until - now_ms()).max(0), None).await?;
-            if has_begun(source.received.get(old..).unwrap_or_default()) {
+            if has_begun(source.received.get(old..).unwrap_or_default()) || source.ended {
                 return Ok(source);
-            }
-            if source.ended {
-                return Err(End::Closed);
             }
         }
     }
@@ -110,19 +106,23 @@ impl Source {
                 return Err(End::Stalled);
             }
         };
-        let chunk = result.value().ok_or(End::Closed)?;
-        if chunk.length() == 0 {
-            return Err(End::Closed);
+        let chunk = result.value().filter(|chunk| chunk.length() > 0);
+        self.ended = result.done() || chunk.is_none();
+        if let Some(chunk) = chunk {
+            append(&mut self.received, &chunk);
+            self.view = chunk;
         }
-        self.ended = result.done();
-        append(&mut self.received, &chunk);
-        self.view = chunk;
         Ok(())
     }
 
     /// The bytes that have arrived so far.
     pub(crate) fn first(&self) -> &[u8] {
         &self.received
+    }
+
+    /// All bytes have arrived.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// Once this is true, the rest is not wanted, and the pump ends within a tick.

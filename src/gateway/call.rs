@@ -78,7 +78,8 @@ impl Call {
         let (providers, catalogue) = (Providers::of(settings)?, Catalogue::of(settings, database).await?);
         let prompt_tokens = estimate_prompt(request).saturating_add(options.other_tokens);
         let account = Account::of(context).await?;
-        let guards = guards_of(account.policy()?.as_ref(), limits.guardrails.as_ref())?;
+        let mut guards = guards_of(account.policy()?.as_ref(), limits.guardrails.as_ref())?;
+        guards.allow(&request.tools);
         let keys = account.keys(context)?;
         let allowed = limits.models.as_deref();
         let query = RouteQuery { names, preference: options.preference, prompt_tokens, allowed, keys: &keys };

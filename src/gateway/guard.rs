@@ -23,6 +23,8 @@ use crate::error::Error;
 pub(super) struct Guards {
     input: Vec<Guard>,
     output: Rc<[Guard]>,
+    /// The names of the client's own tools.
+    tools: Rc<[String]>,
     /// The rules that a moderation model judges.
     pub(super) moderate_input: Vec<Rule>,
     pub(super) moderate_output: Vec<Rule>,
@@ -55,7 +57,15 @@ impl Guards {
         let fingerprint = serde_json::to_string(policies).unwrap_or_default();
         let moderate_input = policies.iter().filter_map(|policy| policy.input.moderation).collect();
         let moderate_output = policies.iter().filter_map(|policy| policy.output.moderation).collect();
-        Ok(Self { input: input?, output: output?.into(), moderate_input, moderate_output, fingerprint })
+        let (output, tools) = (output?.into(), Rc::default());
+        Ok(Self { input: input?, output, tools, moderate_input, moderate_output, fingerprint })
+    }
+
+    /// Lets the client's own tools be called, whatever the rules find in their names.
+    pub(super) fn allow(&mut self, tools: &[Tool]) {
+        if self.has_output() {
+            self.tools = tools.iter().map(|tool| tool.name.clone()).collect();
+        }
     }
 
     /// Checks all texts of a request, and redacts them where a rule demands it.
@@ -254,7 +264,8 @@ impl Guards {
 
     /// The filter that a stream passes.
     pub(super) fn filter(&self) -> Option<Box<dyn Filter>> {
-        self.has_output().then(|| Box::new(OutputFilter::new(self.output.clone())) as Box<dyn Filter>)
+        self.has_output()
+            .then(|| Box::new(OutputFilter::new(self.output.clone(), self.tools.clone())) as Box<dyn Filter>)
     }
 
     /// Passes a whole answer through the same filter, and returns the result.
@@ -262,8 +273,10 @@ impl Guards {
         if !self.has_output() {
             return Ok(response.clone());
         }
-        let (mut filter, mut collector) =
-            (OutputFilter::new(self.output.clone()), hatch_dialects::Collector::default());
+        let (mut filter, mut collector) = (
+            OutputFilter::new(self.output.clone(), self.tools.clone()),
+            hatch_dialects::Collector::default(),
+        );
         hatch_dialects::replay(response, &mut |event| {
             filter.event(event, &mut |event| collector.event(&event))
         });
@@ -302,7 +315,11 @@ pub(super) fn blocked_by(rules: &[String]) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use hatch_dialects::{Dialect, InboundContext, Reply, Stream};
+    use hatch_dialects::{
+        Dialect, InboundContext, Reply, Stream,
+        request::ToolCall,
+        response::{Choice, StopReason},
+    };
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -577,6 +594,38 @@ mod tests {
                 shown(policy, &[json!({ "content": "Look." }), json!({ "annotations": [citation] })]);
             assert!(text == "Look." && !out.contains(BODY), "{out}");
             assert_eq!(out.contains("content_filter"), action == "block");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_called_tool_is_checked_unless_it_is_the_clients_own() {
+        let named = |name: &str| json!({ "tool_calls": [{ "index": 0, "id": "c", "type": "function", "function": { "name": name, "arguments": "{}" } }] });
+        for action in ["redact", "block"] {
+            let policy = json!({ "output": { "secrets": { "action": action } } });
+            let (_, calls, out) = shown(policy, &[named(SECRET)]);
+            assert!(!out.contains(BODY), "{out}");
+            assert_eq!(
+                (calls.len(), out.contains("content_filter")),
+                if action == "block" { (0, true) } else { (1, false) },
+                "{out}"
+            );
+        }
+        let tool = json!([{ "type": "function", "function": { "name": "stop", "parameters": {} } }]);
+        let body = json!({ "model": "m", "messages": [{ "role": "user", "content": "Hi" }], "tools": tool })
+            .to_string();
+        let request = Dialect::Chat.parse_request(body.as_bytes(), &InboundContext::default()).unwrap();
+        let mut guards =
+            guards(json!({ "output": { "terms": [{ "name": "t", "terms": ["stop"], "action": "block" }] } }));
+        for is_allowed in [false, true] {
+            if is_allowed {
+                guards.allow(&request.tools);
+            }
+            let (id, name, arguments) = ("c".into(), "stop".into(), "{}".into());
+            let call = ToolCall { id, name, namespace: None, arguments, is_custom: false };
+            let parts = vec![Content::ToolCall(call).into()];
+            let choice = Choice { parts, stop: StopReason::ToolCalls.into(), logprobs: None };
+            let left = guards.watch(&Response { choices: vec![choice], ..Response::default() }).unwrap();
+            assert_eq!(left.choices[0].stop.reason != StopReason::Refusal, is_allowed);
         }
     }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, rc::Rc};
 
 use hatch_dialects::{
     Event, Filter,
-    response::{PartKind, Stop, StopReason},
+    response::{CallStart, PartKind, Stop, StopReason},
 };
 use hatch_guardrails::{Action, Finding, Guard, JsonText, Redactor, escaped};
 
@@ -91,6 +91,8 @@ impl PartRedaction {
 #[derive(Debug)]
 pub(super) struct OutputFilter {
     guards: Rc<[Guard]>,
+    /// The names of the client's own tools, which tell it nothing new.
+    tools: Rc<[String]>,
     open: BTreeMap<u32, PartRedaction>,
     /// The text of each choice, to check it against a schema at its end.
     texts: BTreeMap<u32, String>,
@@ -103,9 +105,9 @@ pub(super) struct OutputFilter {
 }
 
 impl OutputFilter {
-    pub(super) fn new(guards: Rc<[Guard]>) -> Self {
+    pub(super) fn new(guards: Rc<[Guard]>, tools: Rc<[String]>) -> Self {
         let (open, texts, resting, joined) = Default::default();
-        Self { guards, open, texts, resting, joined, is_over: false }
+        Self { guards, tools, open, texts, resting, joined, is_over: false }
     }
 
     fn start(&mut self, part: u32, choice: u32, kind: PartKind<'_>, sink: &mut dyn FnMut(Event<'_>)) {
@@ -129,9 +131,23 @@ impl OutputFilter {
                 Some(item) => PartKind::Item(item),
                 None => return self.block(sink),
             },
+            PartKind::ToolCall(call) => match self.named(call) {
+                Some(call) => PartKind::ToolCall(call),
+                None => return self.block(sink),
+            },
             kind => kind,
         };
         sink(Event::PartStart { part, choice, kind });
+    }
+
+    /// A call with what the rules leave of its name. None if they do not let it pass.
+    fn named<'a>(&self, call: CallStart<'a>) -> Option<CallStart<'a>> {
+        if self.tools.iter().any(|tool| *tool == call.name) {
+            return Some(call);
+        }
+        let mut name = call.name.into_owned();
+        let passes = self.guards.iter().all(|guard| !guard.redact(&mut [&mut name]).is_blocked);
+        passes.then(|| CallStart { name: name.into(), ..call })
     }
 
     fn deliver(&mut self, part: u32, text: String, sink: &mut dyn FnMut(Event<'_>)) {

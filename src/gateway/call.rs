@@ -79,7 +79,7 @@ impl Call {
         let prompt_tokens = estimate_prompt(request).saturating_add(options.other_tokens);
         let account = Account::of(context).await?;
         let mut guards = guards_of(account.policy()?.as_ref(), limits.guardrails.as_ref())?;
-        guards.allow(&request.tools);
+        guards.expect(request);
         let keys = account.keys(context)?;
         let allowed = limits.models.as_deref();
         let query = RouteQuery { names, preference: options.preference, prompt_tokens, allowed, keys: &keys };

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use hatch_dialects::{
-    Class, Error as DialectError, Filter, Json, Request, Response, has_duplicates,
+    Class, Dialect, Error as DialectError, Filter, Json, Request, Response, has_duplicates,
     request::{Content, Format, MediaSource, Part, Text, Thinking, Tool, ToolKind},
     tree,
 };
@@ -25,6 +25,8 @@ pub(super) struct Guards {
     output: Rc<[Guard]>,
     /// The names of the client's own tools.
     tools: Rc<[String]>,
+    /// Its client gets the parts of an answer one after the other, and not all texts as one.
+    has_parts: bool,
     /// The rules that a moderation model judges.
     pub(super) moderate_input: Vec<Rule>,
     pub(super) moderate_output: Vec<Rule>,
@@ -57,14 +59,16 @@ impl Guards {
         let fingerprint = serde_json::to_string(policies).unwrap_or_default();
         let moderate_input = policies.iter().filter_map(|policy| policy.input.moderation).collect();
         let moderate_output = policies.iter().filter_map(|policy| policy.output.moderation).collect();
-        let (output, tools) = (output?.into(), Rc::default());
-        Ok(Self { input: input?, output, tools, moderate_input, moderate_output, fingerprint })
+        let (input, output) = (input?, output?.into());
+        Ok(Self { input, output, moderate_input, moderate_output, fingerprint, ..Self::default() })
     }
 
-    /// Lets the client's own tools be called, whatever the rules find in their names.
-    pub(super) fn allow(&mut self, tools: &[Tool]) {
+    /// Notes what the request says of its answer: the client's own tools may be called, whatever the rules find in their
+    /// names.
+    pub(super) fn expect(&mut self, request: &Request) {
         if self.has_output() {
-            self.tools = tools.iter().map(|tool| tool.name.clone()).collect();
+            self.tools = request.tools.iter().map(|tool| tool.name.clone()).collect();
+            self.has_parts = request.dialect.is_some_and(|dialect| dialect != Dialect::Chat);
         }
     }
 
@@ -109,7 +113,7 @@ impl Guards {
     fn check_tool(&self, tool: &mut Tool, checked: &mut Checked) -> Result<(), Error> {
         tool.description.iter_mut().try_for_each(|text| self.check_text(text, checked))?;
         for (_, examples) in tool.extra.iter_mut().filter(|(name, _)| name == "input_examples") {
-            self.check_json(examples, checked)?;
+            self.check_texts(examples, for_each_value, checked)?;
         }
         match &mut tool.kind {
             ToolKind::Function { parameters: Some(schema) } => self.check_schema(schema, checked),
@@ -217,15 +221,19 @@ impl Guards {
         checked: &mut Checked,
     ) -> Result<(), Error> {
         let mut value = tree(json.as_str()).ok_or_else(|| blocked_by(&["unreadable".to_owned()]))?;
-        let mut passes = Ok(());
+        let (was_changed, mut passes) = (std::mem::take(&mut checked.is_changed), Ok(()));
         for_each(&mut value, &mut |text| {
             if passes.is_ok() {
                 passes = self.check_run(text, checked);
             }
         });
-        if let Some(left) = Json::parse(&value.to_string()).filter(|_| checked.is_changed) {
+        // Otherwise it stays as it came: written anew its members have another order.
+        if checked.is_changed
+            && let Some(left) = Json::parse(&value.to_string())
+        {
             *json = left;
         }
+        checked.is_changed |= was_changed;
         passes
     }
 
@@ -264,8 +272,11 @@ impl Guards {
 
     /// The filter that a stream passes.
     pub(super) fn filter(&self) -> Option<Box<dyn Filter>> {
-        self.has_output()
-            .then(|| Box::new(OutputFilter::new(self.output.clone(), self.tools.clone())) as Box<dyn Filter>)
+        self.has_output().then(|| Box::new(self.output_filter()) as Box<dyn Filter>)
+    }
+
+    fn output_filter(&self) -> OutputFilter {
+        OutputFilter::new(self.output.clone(), self.tools.clone(), self.has_parts)
     }
 
     /// Passes a whole answer through the same filter, and returns the result.
@@ -273,10 +284,7 @@ impl Guards {
         if !self.has_output() {
             return Ok(response.clone());
         }
-        let (mut filter, mut collector) = (
-            OutputFilter::new(self.output.clone(), self.tools.clone()),
-            hatch_dialects::Collector::default(),
-        );
+        let (mut filter, mut collector) = (self.output_filter(), hatch_dialects::Collector::default());
         hatch_dialects::replay(response, &mut |event| {
             filter.event(event, &mut |event| collector.event(&event))
         });
@@ -316,7 +324,7 @@ pub(super) fn blocked_by(rules: &[String]) -> Error {
 #[cfg(test)]
 mod tests {
     use hatch_dialects::{
-        Dialect, InboundContext, Reply, Stream,
+        InboundContext, Reply, Stream,
         request::ToolCall,
         response::{Choice, StopReason},
     };
@@ -586,6 +594,58 @@ mod tests {
     }
 
     #[test]
+    fn a_text_ends_before_a_tool_is_called_where_the_client_has_parts() {
+        let guards = |dialect| {
+            let mut guards = guards(json!({ "output": { "pii": { "action": "redact" } } }));
+            guards.expect(&Request { dialect: Some(dialect), ..request_of("x") });
+            guards
+        };
+        for client in [Dialect::Messages, Dialect::Responses] {
+            let reply = Reply::new(&request_of("x"), "1", 1);
+            let mut stream =
+                Stream::filtered(Dialect::Chat, client, &reply, guards(client).filter().unwrap());
+            let mut out = Vec::new();
+            for delta in [json!({ "content": "Let me look at the file." }), call("{\"a\":1}")] {
+                let chunk = json!({ "id": "c", "choices": [{ "index": 0, "delta": delta }] });
+                stream.push(format!("data: {chunk}\n\n").as_bytes(), &mut out);
+            }
+            let out = String::from_utf8(out).unwrap();
+            assert!(out.find("file.") < out.find("\\\"a\\\":1") && out.contains("\\\"a\\\":1"), "{out}");
+        }
+    }
+
+    #[test]
+    fn a_text_whose_members_a_tool_or_a_schema_names_is_checked_by_whatever_name() {
+        let policy = || json!({ "input": { "secrets": { "action": "redact" } } });
+        let user = json!({ "role": "user", "content": "Hi" });
+        let schema = json!({ "type": "object", "properties": { "a": { "default": { "format": SECRET } } } });
+        let tools = json!([{ "name": "f", "input_schema": schema, "input_examples": [{ "id": SECRET }] }]);
+        let call = json!({ "type": "server_tool_use", "id": "s", "name": "web_search", "input": { "status": SECRET } });
+        for body in [
+            json!({ "model": "m", "max_tokens": 9, "messages": [user], "tools": tools }),
+            json!({ "model": "m", "max_tokens": 9, "messages": [user, { "role": "assistant", "content": [call] }, user] }),
+        ] {
+            let (left, is_changed) = left(Dialect::Messages, &body, policy());
+            assert!(is_changed && !left.contains(BODY), "{left}");
+        }
+    }
+
+    #[test]
+    fn a_schema_without_a_finding_stays_as_it_came_whatever_else_is_redacted() {
+        let body = format!(
+            r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":"{SECRET}"}}],"tools":[{{"name":"f","input_schema":{{"type":"object","properties":{{"z":{{}},"a":{{"maximum":1e400}}}}}}}}]}}"#
+        );
+        let mut request =
+            Dialect::Messages.parse_request(body.as_bytes(), &InboundContext::default()).unwrap();
+        let policy = json!({ "input": { "secrets": { "action": "redact" } } });
+        assert!(guards(policy).check(&mut request).unwrap().is_changed);
+        assert!(
+            format!("{request:?}").contains(r#"\"properties\":{\"z\":{},\"a\":{\"maximum\":1e400}}"#),
+            "{request:?}"
+        );
+    }
+
+    #[test]
     fn a_source_is_checked_like_the_text_that_it_is_of() {
         let citation = json!({ "type": "url_citation", "url_citation": { "url": format!("https://x.test/?k={SECRET}"), "title": SECRET, "start_index": 0, "end_index": 1 } });
         for action in ["redact", "block"] {
@@ -618,7 +678,7 @@ mod tests {
             guards(json!({ "output": { "terms": [{ "name": "t", "terms": ["stop"], "action": "block" }] } }));
         for is_allowed in [false, true] {
             if is_allowed {
-                guards.allow(&request.tools);
+                guards.expect(&request);
             }
             let (id, name, arguments) = ("c".into(), "stop".into(), "{}".into());
             let call = ToolCall { id, name, namespace: None, arguments, is_custom: false };

@@ -93,6 +93,8 @@ pub(super) struct OutputFilter {
     guards: Rc<[Guard]>,
     /// The names of the client's own tools, which tell it nothing new.
     tools: Rc<[String]>,
+    /// The client gets one part after the other, so that a text which waits would hold up what follows it.
+    has_parts: bool,
     open: BTreeMap<u32, PartRedaction>,
     /// The text of each choice, to check it against a schema at its end.
     texts: BTreeMap<u32, String>,
@@ -105,14 +107,14 @@ pub(super) struct OutputFilter {
 }
 
 impl OutputFilter {
-    pub(super) fn new(guards: Rc<[Guard]>, tools: Rc<[String]>) -> Self {
+    pub(super) fn new(guards: Rc<[Guard]>, tools: Rc<[String]>, has_parts: bool) -> Self {
         let (open, texts, resting, joined) = Default::default();
-        Self { guards, tools, open, texts, resting, joined, is_over: false }
+        Self { guards, tools, has_parts, open, texts, resting, joined, is_over: false }
     }
 
     fn start(&mut self, part: u32, choice: u32, kind: PartKind<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         if let Some(resting) = self.resting.get(&choice).copied()
-            && matches!(kind, PartKind::Text { .. })
+            && (self.has_parts || matches!(kind, PartKind::Text { .. }))
         {
             self.resting.remove(&choice);
             if self.open.get(&resting).is_some_and(|before| before.goes_on_as(choice, &kind)) {
@@ -163,7 +165,11 @@ impl OutputFilter {
     fn rest(&mut self, part: u32, sink: &mut dyn FnMut(Event<'_>)) {
         match self.open.get(&part) {
             Some(redaction) if redaction.holds_text() => {
-                self.resting.insert(redaction.choice, part);
+                if let Some(before) =
+                    self.resting.insert(redaction.choice, part).filter(|before| *before != part)
+                {
+                    self.stop(before, sink);
+                }
             }
             _ => self.stop(part, sink),
         }

@@ -10,10 +10,24 @@ pub(super) type Visit<'a> = dyn FnMut(&mut [&mut String]) + 'a;
 pub(super) type ForEachText = fn(&mut Value, &mut Visit<'_>);
 
 /// Members that are no text: a provider refuses them if they are changed.
-const OPAQUE: &[&str] =
-    &["encrypted_content", "encrypted_index", "id", "call_id", "tool_use_id", "type", "status", "image_url"];
+const OPAQUE: &[&str] = &[
+    "encrypted_content",
+    "encrypted_index",
+    "encrypted_stdout",
+    "signature",
+    "id",
+    "call_id",
+    "tool_use_id",
+    "type",
+    "status",
+    "image_url",
+];
 /// Members of a JSON Schema whose texts are not the author's.
 const SCHEMA_WORDS: &[&str] = &["$id", "$ref", "$schema", "format", "pattern", "required", "type"];
+/// Members of a JSON Schema that hold values which it describes.
+const SCHEMA_VALUES: &[&str] = &["const", "default", "enum", "example", "examples"];
+/// What a tool is called with.
+const ARGUMENTS: &str = "input";
 /// The item whose `result` is the bytes of a picture.
 const PICTURE: &str = "image_generation_call";
 
@@ -39,8 +53,10 @@ pub(super) fn for_each_text(value: &mut Value, visit: &mut Visit<'_>) {
             let (is_picture, is_base64) = (is(PICTURE), is("base64"));
             let is_bytes = move |name: &str| is_picture && name == "result" || is_base64 && name == "data";
             let is_opaque = |name: &str| OPAQUE.contains(&name) || is_bytes(name);
-            let texts = members.iter_mut().filter(|(name, _)| !is_opaque(name));
-            texts.for_each(|(_, member)| for_each_text(member, visit));
+            for (name, member) in members.iter_mut().filter(|(name, _)| !is_opaque(name)) {
+                let for_each = if name == ARGUMENTS { for_each_value } else { for_each_text };
+                for_each(member, visit);
+            }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
@@ -95,8 +111,11 @@ pub(super) fn for_each_text_of_schema(schema: &mut Value, visit: &mut Visit<'_>)
         Value::Object(members) => {
             // A property may be called like one of these, but its schema is an object.
             let is_word = |name: &str, member: &Value| SCHEMA_WORDS.contains(&name) && !member.is_object();
-            let texts = members.iter_mut().filter(|(name, member)| !is_word(name, member));
-            texts.for_each(|(_, member)| for_each_text_of_schema(member, visit));
+            for (name, member) in members.iter_mut().filter(|(name, member)| !is_word(name, member)) {
+                let is_value = SCHEMA_VALUES.contains(&name.as_str());
+                let for_each = if is_value { for_each_value } else { for_each_text_of_schema };
+                for_each(member, visit);
+            }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }

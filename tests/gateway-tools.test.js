@@ -10,7 +10,7 @@ import { json, startFaultServer } from "./fakes/fault-server.js";
 import { startOpenAI } from "./fakes/openai.js";
 import { startBrave } from "./fakes/search.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
-import { page, startWeb } from "./fakes/web.js";
+import { page, redirect, startWeb } from "./fakes/web.js";
 import { problem, startWorker } from "./harness.js";
 import { as, people, production } from "./people.js";
 
@@ -84,6 +84,21 @@ test("the model reads why a tool failed or refused its arguments, and private ad
   assert.match(results[1], /was not read: it answered 404/);
   assert.match(results[2], /query: is missing/);
   assert.match(results[3], /not a JSON object/);
+  assert.deepEqual(web.forbidden, []);
+});
+
+test("an address outside ASCII is read by its ASCII name, and judged by it", async () => {
+  const read = ["https://Bücher.example/", "https://ｂücher．example/"];
+  const numbers = ["https://１２７.0.0.1/", "https://127。0。0。1/", "https://①②⑦.0.0.1/"];
+  const names = ["https://ＬＯＣＡＬＨＯＳＴ/", "https://db.ｉnternal/", "https://Ⅼocalhost/"];
+  const refused = [...numbers, ...names, "https://ü\u0000.example/", "https://ü ü.example/"];
+  web.pages["https://xn--bcher-kva.example/"] = redirect("//Straße.example/");
+  web.pages["https://xn--strae-oqa.example/"] = page("Books", "Books of all kinds.");
+  callsFirst(...[...read, ...refused].map((url, i) => call("extract_content", { url }, `call_${i}`)));
+  assert.equal((await ask({ enabled_tools: ["extract_content"] })).status, 200);
+  const results = chats().at(-1).body.messages.filter(({ role }) => role === "tool").map(({ content }) => content);
+  for (const result of results.slice(0, read.length)) assert.match(result, /Books of all kinds/);
+  for (const result of results.slice(read.length)) assert.match(result, /url: /);
   assert.deepEqual(web.forbidden, []);
 });
 

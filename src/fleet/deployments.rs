@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Resource},
     http::{RequestContext, body, page},
     identity::{self, Credential, Scope, User},
-    platform::{clock::now_ms, response::Response},
+    platform::{clock::now_ms, response::Response, url},
     store::{Rows, page::MAX_LIMIT, sealing},
 };
 
@@ -357,7 +357,7 @@ fn is_branch(name: &str) -> bool {
 }
 
 fn is_url(url: &str) -> bool {
-    url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    url::parse(url, None).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 fn env_vars(value: &Value) -> Result<Map<String, Value>, String> {

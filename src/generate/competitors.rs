@@ -12,9 +12,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{idea, line::one_line, question::object};
-use crate::upstream::{
-    search::Hit,
-    web::{Page, address},
+use crate::{
+    platform::url,
+    upstream::{
+        search::Hit,
+        web::{self, Page},
+    },
 };
 
 /// The most competitors of a startup.
@@ -142,7 +145,7 @@ pub(super) fn merge(searches: &[Vec<Hit>], own: Option<&str>) -> Vec<Hit> {
     let ranked = (0..deepest).flat_map(|rank| searches.iter().filter_map(move |hits| hits.get(rank)));
     let mut seen = BTreeSet::new();
     let public = ranked.filter_map(|hit| {
-        let url = address::public(&hit.url, own).ok()?;
+        let url = web::public(&hit.url, None, own).ok()?;
         Some(Hit { url: url.to_string(), ..hit.clone() })
     });
     public.filter(|hit| seen.insert(hit.url.clone())).take(MOST_HITS).collect()
@@ -167,7 +170,7 @@ pub(super) fn pages_to_read(hits: &[Hit]) -> Vec<&str> {
 
 fn site(url: &str) -> String {
     let host =
-        url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+        url::parse(url, None).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
     host.strip_prefix("www.").map_or(host.clone(), str::to_owned)
 }
 
@@ -219,7 +222,7 @@ impl CompetitorsAnswer {
     ) -> impl Iterator<Item = Competitor> {
         let mut names = BTreeSet::new();
         let competitors = self.competitors.into_iter().map(move |named| {
-            let own = named.url.and_then(|url| address::public(&url, None).ok()).map(String::from);
+            let own = named.url.and_then(|url| web::public(&url, None, None).ok()).map(String::from);
             let citations = named.citations.iter().filter_map(|url| citation(url));
             Competitor {
                 name: one_line(&named.name, NAME_CHARS),

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    platform::ai::Ai,
+    platform::{self, ai::Ai},
     settings::{Environment, FromVars, ParseSettings, Vars, parses, vars::wrong},
 };
 
@@ -155,8 +155,8 @@ fn unreadable() -> Error {
 
 impl Listed {
     fn into_provider(self) -> Result<Provider, Error> {
-        let is_url =
-            url::Url::parse(&self.base_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        let is_url = platform::url::parse(&self.base_url, None)
+            .is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
         let is_name = !self.name.is_empty()
             && self.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
         if !is_url || !is_name {

@@ -18,3 +18,4 @@ pub(crate) mod random;
 pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod stream;
+pub(crate) mod url;

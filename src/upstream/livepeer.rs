@@ -10,7 +10,10 @@ use worker::Method;
 use super::multipart::{Form, Part};
 use crate::{
     error::Error,
-    platform::fetch::{self, Deadline, Failure, OutboundRequest},
+    platform::{
+        self,
+        fetch::{self, Deadline, Failure, OutboundRequest},
+    },
     settings::{FromVars, ParseSettings, Vars, parses},
     upstream::web::address,
 };
@@ -156,11 +159,11 @@ async fn generate(request: OutboundRequest, livepeer: &Livepeer, deadline: Deadl
 /// be on the public web, like every address from outside.
 fn resolve(media: &str, base_url: &str) -> Option<Url> {
     let base = Url::parse(&format!("{base_url}/")).ok()?;
-    let url = base.join(media).ok()?;
+    let url = platform::url::parse(media, Some(&base)).ok()?;
     if url.origin() == base.origin() {
         return Some(url);
     }
-    address::public(url.as_str(), None).ok()
+    address::public(url, None).ok()
 }
 
 async fn download(picture: &str, deadline: Deadline) -> Result<Vec<u8>, String> {

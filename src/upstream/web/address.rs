@@ -2,7 +2,7 @@
 //!
 //! A user could name an internal machine of ours or of our provider instead of a page (server-side
 //! request forgery). So an address must have a public name with a dot in it and nothing unusual.
-//! The parsed address is judged, not its spelling (`0x7f.1`, `２１３.0.0.1`, `https:\\host`).
+//! The parsed address is judged, not its spelling (`0x7f.1`, `%32.0.0.1`, `https:\\host`).
 
 use std::fmt;
 
@@ -57,11 +57,10 @@ impl fmt::Display for AddressError {
 
 /// The address of a public page, without its fragment. `own` is the domain of the apps that we
 /// host.
-pub(crate) fn public(text: &str, own: Option<&str>) -> Result<Url, AddressError> {
-    if text.len() > LONGEST {
+pub(crate) fn public(mut url: Url, own: Option<&str>) -> Result<Url, AddressError> {
+    if url.as_str().len() > LONGEST {
         return Err(AddressError::NotAnUrl);
     }
-    let mut url = Url::parse(text).map_err(|_| AddressError::NotAnUrl)?;
     let is_plain = url.scheme() == "https"
         && url.port().is_none()
         && url.username().is_empty()
@@ -94,7 +93,8 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> Option<AddressError> {
-        public(text, Some("hatch-apps.example")).err()
+        Url::parse(text)
+            .map_or(Some(AddressError::NotAnUrl), |url| public(url, Some("hatch-apps.example")).err())
     }
 
     #[test]
@@ -102,11 +102,11 @@ mod tests {
         for (text, url) in [
             ("https://acme.example", "https://acme.example/"),
             ("https://Acme.Example:443/a/../b?q=1#part", "https://acme.example/b?q=1"),
-            ("https://bücher.example/", "https://xn--bcher-kva.example/"),
+            ("https://XN--bcher-kva.example/", "https://xn--bcher-kva.example/"),
             ("https://notworkers.dev/", "https://notworkers.dev/"),
             ("https://local.example/", "https://local.example/"),
         ] {
-            assert_eq!(public(text, None).unwrap().as_str(), url, "{text}");
+            assert_eq!(public(Url::parse(text).unwrap(), None).unwrap().as_str(), url, "{text}");
         }
     }
 
@@ -156,9 +156,7 @@ mod tests {
             "[fd00::1]",
             "[fe80::1]",
             "[64:ff9b::a00:1]",
-            "１２７.0.0.1",
             "%31%32%37.0.0.1",
-            "127。0。0。1",
         ] {
             assert_eq!(refused(&format!("https://{host}/")), Some(AddressError::IpAddress), "{host}");
         }
@@ -207,10 +205,10 @@ mod tests {
 
         #[test]
         fn an_accepted_address_has_a_public_name_and_parses_to_itself(text in "(https:/{0,3})?[a-z0-9.:@\\\\/#?%\\[\\]\\PC]{0,40}") {
-            if let Ok(url) = public(&text, None) {
+            if let Some(url) = Url::parse(&text).ok().and_then(|url| public(url, None).ok()) {
                 prop_assert_eq!(url.scheme(), "https");
                 prop_assert!(matches!(url.host(), Some(Host::Domain(name)) if is_public(name, None)));
-                prop_assert_eq!(public(url.as_str(), None).unwrap(), url);
+                prop_assert_eq!(public(url.clone(), None).unwrap(), url);
             }
         }
     }

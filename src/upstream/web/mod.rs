@@ -10,10 +10,14 @@ pub(crate) mod text;
 
 use std::fmt;
 
+use self::address::AddressError;
 use crate::error::Error;
 use crate::settings::{FromVars, ParseSettings, Vars, parses};
 use crate::{
-    platform::fetch::{self, Deadline, Failure, FetchResponse, OutboundRequest},
+    platform::{
+        self,
+        fetch::{self, Deadline, Failure, FetchResponse, OutboundRequest},
+    },
     settings::Settings,
 };
 
@@ -41,7 +45,7 @@ pub(crate) struct Page {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ReadError {
     /// The address must not be fetched.
-    Address(address::AddressError),
+    Address(AddressError),
     /// Too many redirects.
     Redirects,
     Status(u16),
@@ -93,18 +97,27 @@ impl FromVars for Proxy {
 pub(crate) async fn read(url: &str, settings: &Settings) -> Result<Page, ReadError> {
     let deadline = Deadline::after(DEADLINE_MS);
     let own = settings.hosting_domain.as_deref();
-    let mut url = address::public(url, own).map_err(ReadError::Address)?;
+    let mut url = public(url, None, own).map_err(ReadError::Address)?;
     for _ in 0..=REDIRECTS {
         let answer = get(&url, settings, deadline.left()?).await?;
         if let Some(next) = redirect(&answer) {
-            let next = url.join(&next).map_err(|_| ReadError::Address(address::AddressError::NotAnUrl))?;
             // The target of a redirect is as untrusted as the first address.
-            url = address::public(next.as_str(), own).map_err(ReadError::Address)?;
+            url = public(&next, Some(&url), own).map_err(ReadError::Address)?;
             continue;
         }
         return page(&url, answer, deadline.left()?).await;
     }
     Err(ReadError::Redirects)
+}
+
+/// The address of a public page, which may be relative to `base`, without its fragment. `own` is
+/// the domain of the apps that we host.
+pub(crate) fn public(
+    text: &str,
+    base: Option<&url::Url>,
+    own: Option<&str>,
+) -> Result<url::Url, AddressError> {
+    address::public(platform::url::parse(text, base).map_err(|_| AddressError::NotAnUrl)?, own)
 }
 
 async fn get(url: &url::Url, settings: &Settings, timeout_ms: u64) -> Result<FetchResponse, ReadError> {

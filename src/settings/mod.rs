@@ -16,7 +16,7 @@ use worker::Env;
 pub(crate) use vars::Vars;
 
 use self::vars::wrong;
-use crate::{error::Error, platform};
+use crate::error::Error;
 
 /// Names of the bindings in wrangler.toml.
 pub(crate) mod binding {
@@ -211,7 +211,7 @@ fn origins(list: &[String]) -> Result<Vec<String>, Error> {
 /// An origin as browsers write it. `*` and `null` are refused, because they
 /// would admit every page, with the user's credentials.
 fn origin(text: &str) -> Option<String> {
-    let url = platform::url::parse(text, None).ok()?;
+    let url = url::Url::parse(text).ok()?;
     let origin = match url.origin() {
         // The origin of an app that is not a browser, such as tauri://localhost.
         url::Origin::Opaque(_) => format!("{}://{}", url.scheme(), url.host_str()?),

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use worker::{Env, js_sys::Reflect, wasm_bindgen::JsValue};
 
-use crate::{error::Error, platform};
+use crate::error::Error;
 
 /// The variables and secrets of an environment. A blank one counts as not set.
 pub(crate) struct Vars {
@@ -53,7 +53,7 @@ impl Vars {
     /// An http or https URL without a slash at its end.
     pub(crate) fn base_url(&self, name: &'static str, default: &str) -> Result<String, Error> {
         let Some(value) = self.get(name) else { return Ok(default.to_owned()) };
-        match platform::url::parse(&value, None) {
+        match url::Url::parse(&value) {
             Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(value.trim_end_matches('/').to_owned()),
             _ => Err(wrong(name, "an http or https URL")),
         }

@@ -1,12 +1,16 @@
 //! Reads ahead in a text that may continue.
 
+/// How many invisible characters are skipped within one match, so that no more text is held back.
+const MAX_INVISIBLE: usize = 512;
+
 /// A position in a text from which a detector reads. It records when a detector needs more text than there is; the
 /// detector's result then does not count until more has arrived. So detectors can be written as if the text were
-/// complete.
+/// complete. Invisible characters are skipped, because a secret with them inside looks the same to whoever reads it.
 #[derive(Debug, Clone)]
 pub(crate) struct Cursor<'a> {
     rest: &'a str,
     read: usize,
+    skipped: usize,
     is_last: bool,
     is_starved: bool,
     prev: Option<char>,
@@ -15,7 +19,7 @@ pub(crate) struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     /// Starts at the beginning of `rest`, after the character `prev`. `is_last` means that no more text will follow.
     pub(crate) fn new(rest: &'a str, prev: Option<char>, is_last: bool) -> Self {
-        Self { rest, read: 0, is_last, is_starved: false, prev }
+        Self { rest, read: 0, skipped: 0, is_last, is_starved: false, prev }
     }
 
     /// The character before the cursor's start.
@@ -37,28 +41,38 @@ impl<'a> Cursor<'a> {
         self.is_starved |= is_starved;
     }
 
-    /// The next bytes, at most this many; empty if they would end within a character.
-    pub(crate) fn ahead(&self, bytes: usize) -> &'a str {
-        self.rest.get(..bytes).unwrap_or_default()
+    /// The next characters that are visible, at most this many.
+    pub(crate) fn ahead(&self, count: usize) -> String {
+        self.rest.chars().filter(|c| !is_invisible(*c)).take(count).collect()
     }
 
-    /// The next characters.
-    pub(crate) fn ahead_chars(&self, count: usize) -> impl Iterator<Item = char> + 'a {
-        self.rest.chars().take(count)
-    }
-
-    pub(crate) fn peek(&mut self) -> Option<char> {
+    /// The next character even if it is invisible: a word ends before such a one.
+    pub(crate) fn peek_any(&mut self) -> Option<char> {
         let next = self.rest.chars().next();
-        self.is_starved |= next.is_none() && !self.is_last;
+        self.starve_if(next.is_none() && !self.is_last);
         next
     }
 
+    pub(crate) fn peek(&mut self) -> Option<char> {
+        self.find_visible().map(|(_, _, next)| next)
+    }
+
     pub(crate) fn next(&mut self) -> Option<char> {
-        let next = self.peek()?;
-        let (_, rest) = self.rest.split_at_checked(next.len_utf8())?;
-        self.rest = rest;
-        self.read += next.len_utf8();
+        let (skipped, at, next) = self.find_visible()?;
+        let bytes = at + next.len_utf8();
+        self.rest = self.rest.get(bytes..)?;
+        self.read += bytes;
+        self.skipped += skipped;
         Some(next)
+    }
+
+    /// How many invisible characters come next, and the one after them with its place.
+    fn find_visible(&mut self) -> Option<(usize, usize, char)> {
+        let room = MAX_INVISIBLE.saturating_sub(self.skipped);
+        let mut chars = self.rest.char_indices().enumerate();
+        let found = chars.find(|(skipped, (_, c))| *skipped >= room || !is_invisible(*c));
+        self.starve_if(found.is_none() && !self.is_last);
+        found.map(|(skipped, (at, c))| (skipped, at, c))
     }
 
     pub(crate) fn next_if(&mut self, wanted: impl FnOnce(char) -> bool) -> Option<char> {
@@ -81,7 +95,7 @@ impl<'a> Cursor<'a> {
 
     /// Whether no word character follows.
     pub(crate) fn is_at_word_end(&mut self) -> bool {
-        !self.peek().is_some_and(is_word)
+        !self.peek_any().is_some_and(is_word)
     }
 
     /// Whether no word character precedes the cursor's start.
@@ -93,4 +107,10 @@ impl<'a> Cursor<'a> {
 /// Letters and digits of any script, combining characters, and `_`.
 pub(crate) fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || matches!(c, '\u{300}'..='\u{36f}')
+}
+
+/// Characters without width: they hide a word from a search but not from a reader.
+pub(crate) fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        || matches!(c, '\u{e0000}'..='\u{e007f}' | '\u{fe00}'..='\u{fe0f}' | '\u{180b}'..='\u{180e}')
 }

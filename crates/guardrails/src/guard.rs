@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use serde::Serialize;
 
-use crate::cursor::{Cursor, is_word};
+use crate::cursor::{Cursor, is_invisible, is_word};
 use crate::policy::{Action, Limit, OnFailure, PiiRule, Rule, Rules, SchemaRule, TermRule};
 use crate::redactor::{Redactor, cut_out};
 use crate::schema::{SchemaError, check_answer, check_schema};
@@ -263,6 +263,13 @@ impl Detectors {
             action,
             swallow,
         };
+        // A match begins with a visible character.
+        if let Some(c) = cursor.peek_any().filter(|c| is_invisible(*c)) {
+            if let (Some(action), Some(kind)) = (self.injection, injection::unseen(c, cursor.before())) {
+                found.push(detection("injection", kind, c.len_utf8(), action, None));
+            }
+            return;
+        }
         if let Some(action) = self.secrets {
             secrets::detect(cursor, &mut |secret| {
                 found.push(detection("secret", secret.rule, secret.bytes, action, secret.swallow));
@@ -295,7 +302,7 @@ impl Detectors {
         self.terms.walk_folded(&mut ahead, |term, behind| {
             let mut end = behind.clone();
             let fits = (!term.begins_word || is_start)
-                && (!term.ends_word || !end.peek().is_some_and(|c| is_word(c) && is_spaced(c)));
+                && (!term.ends_word || !end.peek_any().is_some_and(|c| is_word(c) && is_spaced(c)));
             if let Some((list, action)) = self.lists.get(term.list).filter(|_| fits) {
                 found(list, *action, end.read());
             }

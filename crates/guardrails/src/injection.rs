@@ -84,10 +84,6 @@ static MARKS: LazyLock<Trie<bool>> = LazyLock::new(|| {
 /// Reports the signs at the cursor, with their kind and length.
 pub(crate) fn detect(cursor: &mut Cursor<'_>, found: &mut impl FnMut(&'static str, usize)) {
     let Some(first) = cursor.peek() else { return };
-    if let Some(kind) = unseen(first, cursor.before()) {
-        found(kind, first.len_utf8());
-        return;
-    }
     let is_start = cursor.is_word_start();
     let mut ahead = cursor.clone();
     let mut is_starved = false;
@@ -120,7 +116,7 @@ pub(crate) fn detect(cursor: &mut Cursor<'_>, found: &mut impl FnMut(&'static st
 
 /// Detects invisible characters and characters that change the reading direction. Tag characters are allowed in flags
 /// of regions.
-fn unseen(c: char, before: Option<char>) -> Option<&'static str> {
+pub(crate) fn unseen(c: char, before: Option<char>) -> Option<&'static str> {
     match c {
         '\u{e0000}'..='\u{e007f}' if before != Some('🏴') => Some("tag-characters"),
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => Some("bidi-controls"),
@@ -135,7 +131,7 @@ fn encoded_phrase(cursor: &mut Cursor<'_>) -> Option<usize> {
     if count < 24 {
         return None;
     }
-    let decoded = decoded(start.ahead(count));
+    let decoded = decoded(&start.ahead(count));
     let text = String::from_utf8_lossy(&decoded);
     says_phrase(&text).then(|| cursor.read())
 }

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, is_invisible};
 use crate::guard::{Detection, Detectors, Finding, Guard};
 use crate::policy::{Action, Limit};
 use crate::secrets::{Swallow, is_key_end};
-use crate::trie::is_invisible;
 
 /// The maximum number of bytes that are held back.
-pub const MAX_HELD_BYTES: usize = 2_048;
+pub const MAX_HELD_BYTES: usize = 4_096;
 /// The longest private key that is redacted, in bytes. So a text that only contains the first line of a key is not
 /// redacted to its end.
 const MAX_KEY_BYTES: usize = 8_192;
@@ -280,7 +279,7 @@ impl Lane {
     fn swallowed(&mut self, swallow: Swallow, read: usize, rest: &str, is_last: bool) -> Option<usize> {
         let (bytes, goes_on) = match swallow {
             Swallow::Run(set) => {
-                let bytes = rest.find(|c| !set.has(c)).unwrap_or(rest.len());
+                let bytes = rest.find(|c| !set.has(c) && !is_invisible(c)).unwrap_or(rest.len());
                 (bytes, bytes == rest.len())
             }
             Swallow::Key => self.key_bytes(read, rest, is_last)?,

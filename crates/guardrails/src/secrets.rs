@@ -250,7 +250,7 @@ fn verify(body: Body, cursor: &mut Cursor<'_>) -> Option<Option<Swallow>> {
         }
         Exactly(set, count) => {
             let fits =
-                is_word() && mixed_run(cursor, set, count) && !cursor.peek().is_some_and(|c| set.has(c));
+                is_word() && mixed_run(cursor, set, count) && !cursor.peek_any().is_some_and(|c| set.has(c));
             fits.then_some(None)
         }
         Body::Jwt => {
@@ -266,7 +266,7 @@ fn verify(body: Body, cursor: &mut Cursor<'_>) -> Option<Option<Swallow>> {
 
 fn mixed_run(cursor: &mut Cursor<'_>, set: Set, least: usize) -> bool {
     let start = cursor.clone();
-    cursor.run(|c| set.has(c), least) == least && is_mixed(start.ahead(least))
+    cursor.run(|c| set.has(c), least) == least && is_mixed(&start.ahead(least))
 }
 
 /// Whether ASCII characters look random, by their entropy.
@@ -313,7 +313,7 @@ fn has_password(cursor: &mut Cursor<'_>) -> bool {
     }
     let start = cursor.clone();
     let count = cursor.run(|c| is_part(c) || c == ':', 128);
-    let password: String = start.ahead_chars(count).collect();
+    let password: String = start.ahead(count);
     let is_named = matches!(
         password.to_ascii_lowercase().as_str(),
         "" | "password"
@@ -386,5 +386,5 @@ fn is_assigned(cursor: &mut Cursor<'_>) -> bool {
     let count = cursor.run(|c| Set::Base64.has(c), 64);
     let value = start.ahead(count);
     let has = |is: fn(&u8) -> bool| value.bytes().any(|byte| is(&byte));
-    count >= 16 && entropy(value) >= 3.3 && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic)
+    count >= 16 && entropy(&value) >= 3.3 && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic)
 }

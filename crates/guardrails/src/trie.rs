@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, is_invisible};
 
 /// Texts, each with a value. A lookup at a position takes no longer than the longest text that matches there.
 #[derive(Debug)]
@@ -65,11 +65,6 @@ impl<V: Copy> Trie<V> {
         let mut skipped = 0;
         while self.nodes.get(at).is_some_and(|node| !node.next.is_empty()) {
             let Some(c) = cursor.peek() else { return };
-            if at > 0 && is_invisible(c) && skipped < MAX_SKIPPED {
-                skipped += 1;
-                cursor.next();
-                continue;
-            }
             let Some(next) = fold(c).try_fold(at, |at, c| self.child(at, c)) else { return };
             cursor.next();
             at = next;
@@ -91,7 +86,7 @@ impl<V: Copy> Trie<V> {
     }
 }
 
-/// How many invisible characters and repeated spaces are skipped within a text.
+/// How many repeated spaces are skipped within a text.
 const MAX_SKIPPED: usize = 32;
 
 /// A text in the form that [`Trie::walk_folded`] searches for.
@@ -109,10 +104,4 @@ fn fold(c: char) -> impl Iterator<Item = char> {
     };
     // Uppercase first, so that ß equals SS and the two small sigmas are equal.
     narrow.to_uppercase().flat_map(char::to_lowercase)
-}
-
-/// Characters without width: they hide a word from a search but not from a reader.
-pub(crate) fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-        || matches!(c, '\u{e0000}'..='\u{e007f}' | '\u{fe00}'..='\u{fe0f}' | '\u{180b}'..='\u{180e}')
 }

@@ -1,7 +1,7 @@
 //! The texts of JSON that guardrails check: of items, of what tools take and return, and of schemas.
 
 use hatch_dialects::{Json, tree};
-use hatch_guardrails::Guard;
+use hatch_guardrails::{Guard, JsonText, escaped};
 use serde_json::Value;
 
 /// Takes a text in the parts that it is divided into.
@@ -26,8 +26,8 @@ const OPAQUE: &[&str] = &[
 const SCHEMA_WORDS: &[&str] = &["$id", "$ref", "$schema", "format", "pattern", "required", "type"];
 /// Members of a JSON Schema that hold values which it describes.
 const SCHEMA_VALUES: &[&str] = &["const", "default", "enum", "example", "examples"];
-/// What a tool is called with.
-const ARGUMENTS: &str = "input";
+/// Members whose own members a client, a tool or a user names: what a tool is called with, and what a found file has.
+const FREE: &[&str] = &["input", "attributes"];
 /// The item whose `result` is the bytes of a picture.
 const PICTURE: &str = "image_generation_call";
 
@@ -54,20 +54,46 @@ pub(super) fn for_each_text(value: &mut Value, visit: &mut Visit<'_>) {
             let is_bytes = move |name: &str| is_picture && name == "result" || is_base64 && name == "data";
             let is_opaque = |name: &str| OPAQUE.contains(&name) || is_bytes(name);
             for (name, member) in members.iter_mut().filter(|(name, _)| !is_opaque(name)) {
-                let for_each = if name == ARGUMENTS { for_each_value } else { for_each_text };
-                for_each(member, visit);
+                for_each_text_of(name, member, visit);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
-/// Hands over all texts of a JSON value in which members may be called as they like.
+fn for_each_text_of(name: &str, member: &mut Value, visit: &mut Visit<'_>) {
+    match (name, member) {
+        ("arguments", Value::String(text)) => for_json(text, visit),
+        ("input_schema", schema) => for_each_text_of_schema(schema, visit),
+        (_, member) if FREE.contains(&name) => for_each_value(member, visit),
+        (_, member) => for_each_text(member, visit),
+    }
+}
+
+/// Hands over JSON that is a text as whoever parses it reads it.
+pub(super) fn for_json(text: &mut String, visit: &mut Visit<'_>) {
+    let mut json = JsonText::default();
+    let before = json.push(text) + &json.finish();
+    let mut left = before.clone();
+    visit(&mut [&mut left]);
+    if left != before {
+        *text = escaped(&left);
+    }
+}
+
+/// Hands over all texts of a JSON value in which members may be called as they like, with their names.
 pub(super) fn for_each_value(value: &mut Value, visit: &mut Visit<'_>) {
     match value {
         Value::String(text) => visit(&mut [text]),
         Value::Array(items) => items.iter_mut().for_each(|item| for_each_value(item, visit)),
-        Value::Object(members) => members.values_mut().for_each(|member| for_each_value(member, visit)),
+        Value::Object(members) => {
+            let named = std::mem::take(members).into_iter().map(|(mut name, mut member)| {
+                visit(&mut [&mut name]);
+                for_each_value(&mut member, visit);
+                (name, member)
+            });
+            *members = named.collect();
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

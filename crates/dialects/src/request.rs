@@ -43,6 +43,8 @@ pub struct Request {
     pub metadata: Option<Json>,
     /// The end user: `user`, `safety_identifier`, `metadata.user_id`.
     pub user: Option<String>,
+    /// `user` beside a `safety_identifier`. No translation has it.
+    pub older_user: Option<String>,
     pub prompt_cache_key: Option<String>,
     pub service_tier: Option<String>,
     pub store: Option<bool>,
@@ -101,6 +103,12 @@ impl Request {
         let is_audio = |item: Raw<'_>| item.as_str().is_some_and(|kind| kind == "audio");
         let modalities = self.extra.iter().find(|(name, _)| name == "modalities");
         modalities.is_some_and(|(_, json)| json.raw().items().any(is_audio))
+    }
+
+    /// Whether the answer is to have the probabilities of its words.
+    pub fn wants_logprobs(&self) -> bool {
+        let is_named = |name: &String| name == "message.output_text.logprobs";
+        self.logprobs == Some(true) || self.top_logprobs.is_some() || self.include.iter().any(is_named)
     }
 
     /// Whether the model is to go on with a message of the assistant's. A turn that Anthropic's API has paused

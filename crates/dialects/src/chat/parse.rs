@@ -65,11 +65,17 @@ pub(crate) fn parse(bytes: &[u8], inbound: &InboundContext<'_>) -> Result<Reques
     stream(&f, &mut request)?;
     request.verbosity = f.string("verbosity")?;
     request.metadata = f.object("metadata")?;
-    request.user = f.string("safety_identifier")?.or(f.string("user")?);
+    (request.user, request.older_user) = user(&f)?;
     request.prompt_cache_key = f.string("prompt_cache_key")?;
     request.service_tier = f.string("service_tier")?;
     request.store = f.bool("store")?;
     Ok(request)
+}
+
+/// The end user by the newer name, and by the older one beside it.
+pub(crate) fn user(f: &Fields<'_, '_>) -> Result<(Option<String>, Option<String>), Error> {
+    let (newer, older) = (f.string("safety_identifier")?, f.string("user")?);
+    Ok(if newer.is_some() { (newer, older) } else { (older, None) })
 }
 
 fn stream(f: &Fields<'_, '_>, request: &mut Request) -> Result<(), Error> {

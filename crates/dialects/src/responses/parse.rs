@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::HashSet};
 
 use crate::{
     Class, Dialect, Error, InboundContext, Json,
-    chat::parse::{allowed, effort, function, json_schema, plain_choice},
+    chat::parse::{allowed, effort, function, json_schema, plain_choice, user},
     inbound::{Pairs, check_tools, parse_media_url, shown},
     json::Raw,
     read::{At, Fields, body},
@@ -139,7 +139,7 @@ fn settings(f: &Fields<'_, '_>, request: &mut Request) -> Result<(), Error> {
     let include = f.array("include")?.unwrap_or_default();
     request.include = include.iter().filter_map(|raw| raw.as_str()).map(Cow::into_owned).collect();
     request.metadata = f.object("metadata")?;
-    request.user = f.string("safety_identifier")?.or(f.string("user")?);
+    (request.user, request.older_user) = user(f)?;
     request.prompt_cache_key = f.string("prompt_cache_key")?;
     request.service_tier = f.string("service_tier")?;
     request.store = f.bool("store")?;

@@ -119,6 +119,24 @@ test("guardrails block or redact a secret in a request, and other text reaches t
   assert.ok(gpt.requests.at(-1).raw.toString().includes('"messages":[{"role":"user","content":"\\u00fc  \\n x"}]'));
 });
 
+test("guardrails find a secret behind invisible characters, in a member's name, and in an older name of the user", async () => {
+  gpt.setAnswer("ok");
+  const redacting = await keyOf(ada, { guardrails: { input: { secrets: { action: "redact" } } } });
+  const unseen = [...SECRET].join("\u200b");
+  for (const body of [{ messages: [{ role: "user", content: `It is ${unseen}.` }] }, { metadata: { [SECRET]: "x" } }, { safety_identifier: "u", user: SECRET }]) {
+    const passed = await ask(redacting, body);
+    assert.equal(passed.status, 200, await passed.text());
+    assert.match(passed.headers.get("x-gateway-warnings"), /guardrail: secret:/);
+    assert.ok(!gpt.requests.at(-1).raw.toString().replaceAll("\u200b", "").includes("ghp_"), JSON.stringify(body));
+  }
+  const answering = await keyOf(ada, { guardrails: { output: { secrets: { action: "redact" } } } });
+  gpt.setAnswer(`It is ${unseen}, as you know.`);
+  for (const stream of [true, false]) {
+    const text = (await (await ask(answering, { stream })).text()).replaceAll("\u200b", "");
+    assert.ok(!text.includes("ghp_") && text.includes("[REDACTED:github-token]"), text);
+  }
+});
+
 test("of two members of one name a model reads the one that guardrails have read", async () => {
   const redacting = await keyOf(ada, { guardrails: { input: { secrets: { action: "redact" } } } });
   for (const message of [`"content":"${SECRET}","content":"Hi"`, `"content":"${SECRET}","c\\u006fntent":"Hi"`, `"content":[{"type":"text","text":"${SECRET}","text":"Hi"}]`]) {

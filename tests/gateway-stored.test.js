@@ -312,10 +312,12 @@ test("text that a guardrail redacts is not stored either", async () => {
   const rule = { secrets: { action: "redact" } };
   const key = await keyOf(ada, { guardrails: { input: rule, output: rule } });
   gpt.setAnswer(`It is ${SECRET}, as you know.`);
-  for (const stream of [true, false]) await store(key, { stream, messages: [{ role: "user", content: `Mine is ${SECRET}` }] });
+  const call = { id: "call_1", type: "function", function: { name: "f", arguments: `{"a":"${SECRET.replace("ghp_", "\\u0067hp_")}"}` } };
+  const called = [{ role: "assistant", content: null, tool_calls: [call] }, { role: "tool", tool_call_id: "call_1", content: "x" }];
+  for (const stream of [true, false]) await store(key, { stream, messages: [{ role: "user", content: `Mine is ${SECRET}` }, ...called] });
   const rows = await sql("SELECT messages, body FROM stored_completions");
   assert.equal(rows.length, 2);
-  for (const row of rows) assert.ok(!JSON.stringify(row).includes("ghp_") && row.messages.includes("REDACTED") && row.body.includes("REDACTED"), row.body);
+  for (const row of rows) assert.ok(!JSON.stringify(row).includes(SECRET.slice(4)) && row.messages.includes("REDACTED") && row.body.includes("REDACTED"), row.body);
   await ok("DELETE", "/chat/completions", undefined, key);
 });
 

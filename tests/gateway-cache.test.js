@@ -118,7 +118,7 @@ test("an answer is cached for its own dialect only, and later requests can refer
   assert.deepEqual([(await anthropic()).headers.get("x-gateway-cache"), (await anthropic()).headers.get("x-gateway-cache")], ["miss", "hit"]);
 });
 
-test("errors, cut streams, refusals, results of tools, and answers with a temperature are never cached", async () => {
+test("errors, cut streams and calls, refusals, results of tools, streams with log probabilities, and answers with a temperature are never cached", async () => {
   const twice = async (body, headers) => [(await told(adas, body, headers)).cache, (await told(adas, body, headers)).cache];
   gpt.setAnswer("word ".repeat(20));
   const cut = { messages: fresh(), stream: true };
@@ -135,6 +135,11 @@ test("errors, cut streams, refusals, results of tools, and answers with a temper
   assert.deepEqual(await twice({ messages: fresh(), temperature: 0.5 }), ["miss", "miss"]);
   assert.deepEqual(await twice({ messages: fresh(), temperature: 0.5 }, { "x-gateway-cache": "60;force" }), ["miss", "hit"]);
   assert.deepEqual(await twice({ messages: fresh(), temperature: 0 }), ["miss", "hit"]);
+  assert.deepEqual(await twice({ messages: fresh(), logprobs: true }), ["miss", "hit"]);
+  assert.deepEqual(await twice({ messages: fresh(), logprobs: true, stream: true }), ["miss", "miss"]);
+  gpt.setAnswer({ toolCalls: [{ id: "call_1", name: "f", args: '{"city":"Par' }], finish: "length" });
+  assert.deepEqual(await twice({ messages: fresh(), stream: true }), ["miss", "miss"]);
+  gpt.setAnswer("Yes.");
   const call = { id: "call_1", type: "function", function: { name: "f", arguments: "{}" } };
   const messages = [...fresh(), { role: "assistant", content: null, tool_calls: [call] }, { role: "tool", tool_call_id: "call_1", content: "x" }];
   assert.deepEqual(await twice({ messages }, { "x-gateway-cache": "60;force" }), ["miss", "miss"]);

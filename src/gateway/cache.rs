@@ -2,7 +2,9 @@
 //! repeats a request under the same guardrails gets the same answer.
 
 use hatch_dialects::{
-    ChatForm, Dialect, Reply, Response as DialectResponse, canonical, response::StopReason,
+    ChatForm, Dialect, Reply, Response as DialectResponse, canonical,
+    request::{Content, Part},
+    response::{Choice, StopReason},
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -51,16 +53,17 @@ pub(super) struct CachedAnswer {
 
 impl CacheSlot {
     /// None if the answer must not be cached: the client does not ask for it,
-    /// the request has a tool's result, its temperature is above 0, or it is a stream with audio.
+    /// the request has a tool's result, its temperature is above 0, or it is a stream with audio or log probabilities.
     pub(super) fn of(request: &GatewayRequest, guards: &Guards, user: &str) -> Option<Self> {
         let CacheControl { seconds, is_forced } = request.options.cache?;
         let has_results =
             request.request.messages.iter().any(|message| message.tool_results().next().is_some());
         let is_random = request.request.temperature.is_some_and(|temperature| temperature > 0.0);
-        // The audio of a stream is in its events alone.
-        let is_spoken = request.request.stream && request.request.wants_audio();
+        // These are in the events of a stream alone.
+        let has_more = request.request.wants_audio() || request.request.wants_logprobs();
         let depends_on_more = request.has_references || !request.ours.enabled_tools.is_empty();
-        if has_results || is_spoken || depends_on_more || (is_random && !is_forced) {
+        if has_results || (request.request.stream && has_more) || depends_on_more || (is_random && !is_forced)
+        {
             return None;
         }
         let body = canonical(&request.bytes, IGNORED).ok()?;
@@ -83,7 +86,7 @@ impl CacheSlot {
         Some(CachedAnswer { provider, model, answer })
     }
 
-    /// Caches a whole answer, unless the model or a guardrail has refused it.
+    /// Caches a whole answer, unless the model or a guardrail has refused it, or a call of a tool in it has broken off.
     pub(super) async fn put(
         &self,
         answer: &DialectResponse,
@@ -91,7 +94,7 @@ impl CacheSlot {
         candidate: &Candidate,
         reply: &Reply,
     ) {
-        if answer.choices.iter().any(|choice| choice.stop.reason == StopReason::Refusal) {
+        if answer.choices.iter().any(|choice| is_refused(choice) || has_broken_call(choice)) {
             return;
         }
         let row = CacheRow {
@@ -104,4 +107,14 @@ impl CacheSlot {
             cache::put(&self.name, text, self.seconds).await;
         }
     }
+}
+
+fn is_refused(choice: &Choice) -> bool {
+    choice.stop.reason == StopReason::Refusal
+}
+
+/// What has arrived of the arguments is no JSON, which only a stream can say.
+fn has_broken_call(choice: &Choice) -> bool {
+    let is_call = |part: &Part| matches!(part.content, Content::ToolCall(_));
+    choice.stop.reason == StopReason::Length && choice.parts.iter().any(is_call)
 }

@@ -219,8 +219,7 @@ impl<'r> OutboundRequest<'r> {
         self.left_out("logit_bias", request.logit_bias.is_some());
         self.left_out("frequency_penalty", request.frequency_penalty.is_some_and(|value| value != 0.0));
         self.left_out("presence_penalty", request.presence_penalty.is_some_and(|value| value != 0.0));
-        let wants_logprobs = request.logprobs == Some(true) || request.top_logprobs.is_some();
-        self.left_out("logprobs", wants_logprobs && !self.is_same_dialect());
+        self.left_out("logprobs", request.wants_logprobs() && !self.is_same_dialect());
     }
 
     /// Leaves out members that only the client's dialect has.

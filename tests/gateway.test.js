@@ -76,6 +76,14 @@ test("the first curl line works without any key: chat, messages, responses, mode
   assert.ok((await anthropic(sandbox).messages.countTokens({ model: "sandbox", messages: HI })).input_tokens > 0);
 });
 
+test("the sandbox model ends at a stop sequence", async () => {
+  const messages = [{ role: "user", content: "one END two" }];
+  const chat = await openai(sandbox).chat.completions.create({ model: "sandbox", messages, stop: "END" });
+  assert.deepEqual([chat.choices[0].message.content, chat.choices[0].finish_reason], ["This is the sandbox model. You said: one ", "stop"]);
+  const message = await anthropic(sandbox).messages.create({ model: "sandbox", max_tokens: 100, messages, stop_sequences: ["END"] });
+  assert.deepEqual([message.stop_reason, message.stop_sequence], ["stop_sequence", "END"]);
+});
+
 test("the sandbox model that `auto` has chosen names itself, whole, in a stream and in a stored chat", async () => {
   const client = openai(sandbox);
   const names = [(await client.chat.completions.create({ model: "auto", messages: HI, store: true })).model];

@@ -148,7 +148,7 @@ async fn attempt(
     settings: &Providers,
 ) -> Result<AttemptResponse, AttemptError> {
     if candidate.provider.is_sandbox() {
-        return Ok(sandbox_response(candidate, question));
+        return sandbox_response(candidate, question);
     }
     // A client of Anthropic has the thoughts in its own hands, and its request passes as it is.
     let upstream = upstream_dialect(candidate, question);
@@ -360,9 +360,9 @@ fn reply_of(candidate: &Candidate, question: &Question<'_>) -> Reply {
     Reply { model, ..question.reply.clone() }
 }
 
-fn sandbox_response(candidate: &Candidate, question: &Question<'_>) -> AttemptResponse {
-    let response = Box::new(sandbox::answer(question.request));
+fn sandbox_response(candidate: &Candidate, question: &Question<'_>) -> Result<AttemptResponse, AttemptError> {
+    let response = Box::new(sandbox::answer(question.request).until(&question.request.stop)?);
     let answer = ModelResponse::Whole { response, bytes: None, events: None };
     let reply = reply_of(candidate, question);
-    AttemptResponse { answer, warnings: Vec::new(), reply, upstream: Dialect::Chat }
+    Ok(AttemptResponse { answer, warnings: Vec::new(), reply, upstream: Dialect::Chat })
 }

@@ -160,8 +160,8 @@ test("messages that are too large for a row are an object, which is read, export
 const sweep = () => worker.worker.scheduled({ cron: "* * * * *" });
 const reads = async (init) => (await fetch(`${worker.url}/reads`, init)).text();
 /** The response to a request that has read its row before the change, and reads the object after it. */
-async function overtaken(key, change, method, path, body) {
-  await reads({ method: "POST", body: "held" });
+async function overtaken(key, change, method, path, body, after = 0) {
+  await reads({ method: "POST", body: `held ${after}` });
   const response = api(method, path, body, as(key));
   await until(async () => (await reads()) === "waiting");
   await change();
@@ -225,6 +225,22 @@ test("an export has a chat that is replaced while it is written as it is then, a
   const [{ file }] = await sql("SELECT file FROM stored_completions WHERE user_id = ? AND id = 'first'", eve.userId);
   await worker.env.FILES.delete(file);
   assert.deepEqual((await ok("GET", "/auth/export", undefined, eve.token)).storedCompletions.map(({ id }) => id), ["last"]);
+  // Nor does it once it is given up, after three reads, make the next one be given up sooner.
+  await talk("race", one);
+  await sql("UPDATE stored_completions SET created_at = CASE id WHEN 'race' THEN 0 ELSE 1 END WHERE user_id = ? AND id != 'last'", eve.userId);
+  const { storedCompletions } = await (await overtaken(eve.token, () => talk("race", "Hi"), "GET", "/auth/export", undefined, 3)).json();
+  assert.deepEqual(storedCompletions.map(({ id, messages }) => [id, messages[0].content]), [["last", "Bye"], ["race", "Hi"]]);
+  await ok("DELETE", "/chat/completions", undefined, eves);
+});
+
+test("an export goes on while its reader takes 64 KB in less than a minute, however long it takes for a page", async () => {
+  const eve = await signIn();
+  const eves = await keyOf(eve);
+  const content = "1".repeat(900_000);
+  gpt.setAnswer("Yes.");
+  await store(eves, { completion_id: "long", messages: [{ role: "user", content }] }, "/chat/completions");
+  const { storedCompletions: [exported] } = await (await api("GET", "/auth/export", undefined, { ...as(eve.token), "x-slow-reader": "1" })).json();
+  assert.ok(exported.messages[0].content === content);
   await ok("DELETE", "/chat/completions", undefined, eves);
 });
 

@@ -377,6 +377,8 @@ fn hostile_texts_are_read_in_linear_time() {
         "(2",
         "DE89",
         "\u{200b}",
+        "1\u{200b}",
+        "gh\u{200b}\u{ad}",
         "<|",
         "token=",
         "aWdub3Jl",

@@ -66,7 +66,7 @@ impl Guards {
 
     /// Redacts all texts of a JSON value but what only providers read, as [`Self::check`] redacts a request.
     pub(super) fn redact(&self, value: &mut Value) {
-        texts::redact(value, &self.input, &mut true);
+        texts::redact(value, &self.input);
     }
 
     /// Whether the rules of one side let a text pass, and which of them find

@@ -70,11 +70,12 @@ impl PartRedaction {
         matches!(self.kind, Kind::Text(_)) && self.redactors.iter().any(|redactor| redactor.held_bytes() > 0)
     }
 
-    /// Whether a new part goes on with this text.
-    fn goes_on_as(&self, choice: u32, kind: &PartKind<'_>) -> bool {
-        let is_same =
-            |phase: &Option<String>| matches!(kind, PartKind::Text { phase: other } if other == phase);
-        choice == self.choice && matches!(&self.kind, Kind::Text(phase) if is_same(phase))
+    /// Whether a new part of the choice goes on with this text. A client without parts knows no phases.
+    fn goes_on_as(&self, kind: &PartKind<'_>, has_parts: bool) -> bool {
+        match (&self.kind, kind) {
+            (Kind::Text(before), PartKind::Text { phase }) => before == phase || !has_parts,
+            _ => false,
+        }
     }
 
     fn is_blocked(&self) -> bool {
@@ -88,7 +89,7 @@ impl PartRedaction {
 }
 
 /// Checks an answer while it streams.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct OutputFilter {
     guards: Rc<[Guard]>,
     /// The names of the client's own tools, which tell it nothing new.
@@ -108,23 +109,12 @@ pub(super) struct OutputFilter {
 
 impl OutputFilter {
     pub(super) fn new(guards: Rc<[Guard]>, tools: Rc<[String]>, has_parts: bool) -> Self {
-        let (open, texts, resting, joined) = Default::default();
-        Self { guards, tools, has_parts, open, texts, resting, joined, is_over: false }
+        Self { guards, tools, has_parts, ..Self::default() }
     }
 
     fn start(&mut self, part: u32, choice: u32, kind: PartKind<'_>, sink: &mut dyn FnMut(Event<'_>)) {
-        if let Some(resting) = self.resting.get(&choice).copied()
-            && (self.has_parts || matches!(kind, PartKind::Text { .. }))
-        {
-            self.resting.remove(&choice);
-            if self.open.get(&resting).is_some_and(|before| before.goes_on_as(choice, &kind)) {
-                self.joined.insert(part, resting);
-                return;
-            }
-            self.stop(resting, sink);
-            if self.is_over {
-                return;
-            }
+        if self.goes_on(part, choice, &kind, sink) || self.is_over {
+            return;
         }
         let redaction = PartRedaction::new(choice, &kind, &self.guards);
         self.open.insert(part, redaction);
@@ -140,6 +130,27 @@ impl OutputFilter {
             kind => kind,
         };
         sink(Event::PartStart { part, choice, kind });
+    }
+
+    /// Whether the part is the continuation of a text that rests. Ends a text that no later part continues.
+    fn goes_on(
+        &mut self,
+        part: u32,
+        choice: u32,
+        kind: &PartKind<'_>,
+        sink: &mut dyn FnMut(Event<'_>),
+    ) -> bool {
+        if !self.has_parts && !matches!(kind, PartKind::Text { .. }) {
+            return false;
+        }
+        let Some(resting) = self.resting.remove(&choice) else { return false };
+        let goes_on = self.open.get(&resting).is_some_and(|before| before.goes_on_as(kind, self.has_parts));
+        if goes_on {
+            self.joined.insert(part, resting);
+        } else {
+            self.stop(resting, sink);
+        }
+        goes_on
     }
 
     /// A call with what the rules leave of its name. None if they do not let it pass.

@@ -31,13 +31,15 @@ const FREE: &[&str] = &["input", "attributes"];
 /// The item whose `result` is the bytes of a picture.
 const PICTURE: &str = "image_generation_call";
 
-/// Redacts all texts of a JSON value but what only providers read. `passes` becomes false if a rule blocks one.
-pub(super) fn redact(value: &mut Value, guards: &[Guard], passes: &mut bool) {
+/// Redacts all texts of a JSON value but what only providers read. Returns whether no rule blocks one.
+pub(super) fn redact(value: &mut Value, guards: &[Guard]) -> bool {
+    let mut passes = true;
     for_each_text(value, &mut |text| {
         for guard in guards {
-            *passes &= !guard.redact(text).is_blocked;
+            passes &= !guard.redact(text).is_blocked;
         }
     });
+    passes
 }
 
 /// Hands over all texts of a JSON value but what only providers read.
@@ -150,11 +152,9 @@ pub(super) fn for_each_text_of_schema(schema: &mut Value, visit: &mut Visit<'_>)
 /// An item of the answer with what the rules leave of its texts. None if they do not let it pass.
 pub(super) fn redacted(item: &Json, guards: &[Guard]) -> Option<Json> {
     let mut value: Value = tree(item.as_str())?;
-    let (before, mut passes) = (value.clone(), true);
-    redact(&mut value, guards, &mut passes);
-    match passes {
-        true if value == before => Some(item.clone()),
-        true => Json::parse(&value.to_string()),
-        false => None,
+    let before = value.clone();
+    if !redact(&mut value, guards) {
+        return None;
     }
+    if value == before { Some(item.clone()) } else { Json::parse(&value.to_string()) }
 }

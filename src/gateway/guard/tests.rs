@@ -2,7 +2,7 @@
 
 use hatch_dialects::{
     InboundContext, Reply, Stream,
-    request::{Content, ToolCall, ToolKind},
+    request::{Content, Part, Text, ToolCall, ToolKind},
     response::{Choice, StopReason},
 };
 use proptest::prelude::*;
@@ -285,6 +285,21 @@ fn a_secret_that_another_part_divides_is_one_all_the_same() {
         let (text, ..) = shown(policy("redact"), &[json!({ "content": "a gh" }), between]);
         assert_eq!(text, "a gh");
     }
+}
+
+#[test]
+fn a_secret_that_two_phases_divide_is_one_to_a_client_that_knows_none() {
+    let (before, after) = SECRET.split_at(17);
+    let said = |text: &str, phase: &str| {
+        let (text, phase) = (text.to_owned(), Some(phase.to_owned()));
+        Part::from(Content::Text(Text { text, phase, ..Text::default() }))
+    };
+    let parts = vec![said(before, "commentary"), said(after, "final_answer")];
+    let choice = Choice { parts, stop: StopReason::End.into(), logprobs: None };
+    let guards = guards(json!({ "output": { "secrets": { "action": "redact" } } }));
+    let left = guards.watch(&Response { choices: vec![choice], ..Response::default() }).unwrap();
+    let text: String = left.choices[0].parts.iter().filter_map(Part::as_text).collect();
+    assert_eq!(text, "[REDACTED:github-token]");
 }
 
 #[test]

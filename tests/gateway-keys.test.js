@@ -195,6 +195,8 @@ test("guardrails read all texts of an embedding, whatever else is in its input",
     assert.equal((await ask(redacting, `["${other}","${SECRET}"]`)).status, 200, other);
     assert.ok(!JSON.stringify(gpt.requests.at(-1).body).includes("ghp_"), other);
   }
+  assert.equal((await api("POST", "/v1/embeddings", { model: "gpt/m", input: "x", user: SECRET }, as(redacting))).status, 200);
+  assert.equal(gpt.requests.at(-1).body.user, "[REDACTED:github-token]");
 });
 
 test("a user's guardrails apply to all of their keys and to no other user's", async () => {

@@ -33,7 +33,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     options.other_tokens = if is_text { 0 } else { estimate(embeddings.input.as_str()) };
     let model = embeddings.model.clone();
     let call = Call::begin(&mut request, vec![&model], &options, None, &context, &database).await?;
-    replace_texts(&mut embeddings, &request);
+    replace_texts(&mut embeddings, request);
     let body_for = |candidate: &models::Candidate| render_embeddings(&embeddings, &candidate.model.name);
     let posted = models::post("/embeddings", body_for, call.candidates, &call.keys, models::WHOLE_MS);
     let posted = match call.entry.noted(posted, &database).await {
@@ -61,6 +61,7 @@ fn as_request(embeddings: &Embeddings) -> Request {
     let parts = texts(&embeddings.input).into_iter().map(Part::text).collect();
     Request {
         model: embeddings.model.clone(),
+        user: embeddings.user.clone(),
         messages: vec![Message::new(Role::User, parts)],
         ..Request::default()
     }
@@ -76,7 +77,8 @@ fn texts(input: &Json) -> Vec<String> {
 }
 
 /// Replaces the texts with what the guardrails have left of them.
-fn replace_texts(embeddings: &mut Embeddings, request: &Request) {
+fn replace_texts(embeddings: &mut Embeddings, request: Request) {
+    embeddings.user = request.user;
     let left: Vec<&str> =
         request.messages.iter().flat_map(|message| &message.parts).filter_map(Part::as_text).collect();
     if left.is_empty() {

@@ -104,13 +104,19 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Letters and digits of any script, combining characters, and `_`.
+/// Visible letters and digits of any script, combining characters, and `_`.
 pub(crate) fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_' || matches!(c, '\u{300}'..='\u{36f}')
+    (c.is_alphanumeric() || c == '_' || matches!(c, '\u{300}'..='\u{36f}')) && !is_invisible(c)
 }
 
-/// Characters without width: they hide a word from a search but not from a reader.
+/// Characters that nothing shows (Unicode's default ignorable ones, and controls of direction): they hide a word from a
+/// search but not from a reader.
 pub(crate) fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-        || matches!(c, '\u{e0000}'..='\u{e007f}' | '\u{fe00}'..='\u{fe0f}' | '\u{180b}'..='\u{180e}')
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
+        || matches!(
+            c,
+            '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'
+                ..='\u{180f}' | '\u{3164}' | '\u{ffa0}'
+        )
 }

@@ -126,6 +126,17 @@ test("a user's own key opens a provider that is closed to others, and its answer
   assert.equal(textOf(his), "From Claude.");
 });
 
+test("a user's own key of Claude pays, which is read with the turn, and not another user's", async () => {
+  const [eve, bob] = [await signIn(), await signIn()];
+  const costOf = async ({ token }) => saved((await chat(asUser(token), await newProject(asUser(token)), "Hi")).events).costMicroUsd;
+  assert.ok((await costOf(eve)) > 0);
+  assert.equal((await hatch.api("PUT", "/auth/credentials/anthropic", { token: claude.key }, as(eve.token))).status, 200);
+  assert.deepEqual([await costOf(eve), (await costOf(bob)) > 0], [0, true]);
+  // Also a new project's.
+  const { events } = await chat(asUser(eve.token), crypto.randomUUID(), "Hi");
+  assert.equal(saved(events).costMicroUsd, 0);
+});
+
 test("an API key reaches only the models that it allows", async () => {
   const scopes = ["chat", "projects:read", "projects:write"];
   const { key } = await newKey(ada.token, { scopes, gateway: { models: ["rival/*"] } });

@@ -57,6 +57,9 @@ test("A turn of a chat is two batches, one before Claude is asked and one after 
   await chat(hatch, first, "A clock", { headers });
   const d1 = await asked(() => chat(hatch, second, "A clock", { headers }));
   within(d1, { calls: 3, statements: 7, rowsRead: 16, rowsWritten: 11 });
+  // Whose credential needs no database: their own keys of providers are read on the way.
+  const third = await newProject(hatch);
+  within(await asked(() => chat(hatch, third, "A clock")), { calls: 2, statements: 5, rowsRead: 16, rowsWritten: 11 });
 });
 
 test("A call of the gateway is two round trips: its key and the rules before, its entry after", { skip: !isD1 }, async () => {

@@ -16,6 +16,7 @@ use crate::{
     error::{Error, Resource},
     http::{RequestContext, caller},
     identity::{Scope, User},
+    models::SealedKey,
     platform::clock::now_ms,
     store::{Database, projects},
 };
@@ -37,9 +38,11 @@ pub(super) struct TurnContext {
     pub(super) base: Base,
     pub(super) history: Vec<HistoryMessage>,
     pub(super) has_made_project: bool,
+    /// The user's stored keys of providers, if they were not known before.
+    pub(super) keys: Option<Vec<SealedKey>>,
 }
 
-/// Begins `turn` with `message` and its pictures.
+/// Begins `turn` with `message` and its pictures, and reads the user's keys of providers on the way if asked.
 ///
 /// # Errors
 /// [`NOT_FOUND`] for another user's project and for an id that no project can
@@ -48,6 +51,7 @@ pub(super) async fn begin(
     turn: &ChatTurn,
     message: &str,
     images: &[Image],
+    reads_keys: bool,
     context: &RequestContext,
     user: &User,
     database: &Database,
@@ -59,6 +63,7 @@ pub(super) async fn begin(
         is_unique: context.has_idempotency_key() || images.is_some(),
         images,
         history_bytes: Chat::of(&context.settings)?.history_bytes(),
+        reads_keys,
     };
     let mut has_made_project = false;
     let [mut project, mut history, mut rows] =
@@ -81,6 +86,7 @@ pub(super) async fn begin(
             base: Base::of(&project)?,
             history: history.read()?,
             has_made_project,
+            keys: row.keys,
         })),
     }
 }

@@ -32,7 +32,7 @@ use self::{
     arriving::Arriving,
     begin::{BeginOutcome, NOT_FOUND, TurnContext},
     images::Image,
-    model::Choice,
+    model::{Ask, Choice},
     settings::{Chat, ChatFormat},
     turn::ChatTurn,
 };
@@ -40,10 +40,7 @@ use crate::identity::DailyLimits;
 use crate::{
     error::Error,
     http::{RequestContext, body, page},
-    identity::{
-        User,
-        quotas::{self, Quota, Taken},
-    },
+    identity::quotas::{self, Quota, Taken},
     platform::{
         clock::{now_ms, with_ticks},
         log,
@@ -89,10 +86,17 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
     let budget = Chat::of(&context.settings)?.prompt_budget();
     let database = context.database()?;
     let id = context.new_id("answer")?;
-    let has_images = !new.images.is_empty();
-    let choice = model::choose(new.model.as_deref(), has_images, &id, user, &context, &database).await?;
+    let ask = Ask {
+        wanted: new.model.as_deref(),
+        has_images: !new.images.is_empty(),
+        turn_id: &id,
+        user,
+        context: &context,
+        database: &database,
+    };
+    let choice = model::choose(&ask).await?;
     let mut turn = ChatTurn {
-        id,
+        id: id.clone(),
         question_id: context.new_id("question")?,
         project_id: begin::project_id(new.project_id),
         user: user.id.clone(),
@@ -115,7 +119,9 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
         // A repeated message does not count against the limit again.
         Err(refused) => return follow::twin(turn, &new.message, format, &context).await?.ok_or(refused),
     };
-    let opening = match begin::begin(&turn, &new.message, &new.images, &context, user, &database).await {
+    let begun =
+        begin::begin(&turn, &new.message, &new.images, choice.wants_keys, &context, user, &database).await;
+    let opening = match begun {
         Ok(BeginOutcome::New(opening)) => opening,
         Ok(BeginOutcome::Twin(id)) => {
             carry::refund(turn.counted.iter().map(Taken::refund).collect(), &database).await;
@@ -128,9 +134,12 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
     };
     let deadlines =
         Deadlines { idle_ms: context.settings.timeouts.idle_ms, after_client_ms: AFTER_CLIENT_MS };
-    let TurnContext { base, history, has_made_project } = opening;
+    let TurnContext { base, history, has_made_project, keys } = opening;
     let prompt = prompt::ChatPrompt::new(new.message, &base.code, history, budget).with(new.images);
-    let started = ask_model(&choice, prompt, &mut turn, user, deadlines, &context, &database).await;
+    let started = match choice.knowing(keys, &ask).await {
+        Ok(choice) => ask_model(&choice, prompt, &mut turn, &ask, deadlines).await,
+        Err(error) => Err(error),
+    };
     let (answer, (client, body)) = match started {
         Ok(started) => started,
         Err(error) => {
@@ -162,11 +171,12 @@ async fn ask_model(
     choice: &Choice,
     prompt: prompt::ChatPrompt<'_>,
     turn: &mut ChatTurn,
-    user: &User,
+    ask: &Ask<'_>,
     deadlines: Deadlines,
-    context: &RequestContext,
-    database: &Database,
 ) -> Result<((Source, Arriving), (Writer, Body)), Error> {
+    let Ask { user, context, database, .. } = *ask;
+    choice.model.name().clone_into(&mut turn.model);
+    turn.note.clone_from(&choice.note);
     turn.prompt_tokens = prompt.tokens();
     turn.reserved = choice.reserve(turn, user, context, database).await?;
     let touch = async || {

@@ -59,6 +59,25 @@ pub(super) struct Choice {
     pub(super) note: Option<String>,
     /// The user's own keys of providers.
     keys: Keys,
+    /// The keys are not read yet, and taken to be none.
+    pub(super) wants_keys: bool,
+}
+
+/// What a model is chosen for.
+pub(super) struct Ask<'a> {
+    /// The name that the client asks for.
+    pub(super) wanted: Option<&'a str>,
+    pub(super) has_images: bool,
+    pub(super) turn_id: &'a str,
+    pub(super) user: &'a User,
+    pub(super) context: &'a RequestContext,
+    pub(super) database: &'a Database,
+}
+
+impl Ask<'_> {
+    fn keys(&self, kept: Vec<SealedKey>) -> Keys {
+        Keys::new(None, kept, &self.user.id, &self.context.settings)
+    }
 }
 
 /// An answer that has begun.
@@ -73,19 +92,33 @@ pub(super) struct Opened {
 /// Chooses among the models that the user can reach. The default model answers
 /// for unknown names, because front ends offer models that are not here.
 ///
+/// The user's stored keys were read together with the API key or the session. With other credentials,
+/// the batch that begins the turn reads them, unless the model may be one that only they reach:
+/// most users have none, and then the choice stays.
+///
 /// # Errors
 /// [`Error::NotConfigured`] without any provider; an error of routing if the
 /// user's API key does not allow the model, or a budget pays and its price is not known.
-pub(super) async fn choose(
-    wanted: Option<&str>,
-    has_images: bool,
-    turn_id: &str,
-    user: &User,
-    context: &RequestContext,
-    database: &Database,
-) -> Result<Choice, Error> {
+pub(super) async fn choose(ask: &Ask<'_>) -> Result<Choice, Error> {
+    let settings = &ask.context.settings;
+    if let Some(rows) = &ask.context.owner_rows {
+        let kept: Option<Vec<SealedKey>> = rows.first()?;
+        return choose_with(ask.keys(kept.unwrap_or_default()), ask).await;
+    }
+    // None can be stored here.
+    if sealing_key(settings).is_err() {
+        return choose_with(Keys::default(), ask).await;
+    }
+    match choose_with(Keys::default(), ask).await {
+        Ok(choice) if choice.note.is_none() => Ok(Choice { wants_keys: true, ..choice }),
+        _ => choose_with(Keys::of_user(&ask.user.id, settings, ask.database).await?, ask).await,
+    }
+}
+
+/// The choice for a user with these keys.
+async fn choose_with(keys: Keys, ask: &Ask<'_>) -> Result<Choice, Error> {
+    let Ask { wanted, user, context, database, .. } = *ask;
     let settings = &context.settings;
-    let keys = own_keys(user, context, database).await?;
     let providers = Providers::of(settings)?;
     let is_open = providers.all.iter().any(|provider| !provider.is_sandbox() && provider.is_open_to(&keys));
     if !is_open {
@@ -95,13 +128,13 @@ pub(super) async fn choose(
     let default = models::default_name(None, &keys, settings)?;
     let known = wanted.and_then(|name| known(name, &default, &catalogue, providers, &keys));
     let limits = KeyLimits::parse(user.gateway.as_deref())?;
-    let payer = payer(turn_id, user, &limits);
+    let payer = payer(ask.turn_id, user, &limits);
     let rules = AnswerRules { payer, keys: &keys, settings, database };
     let candidates =
-        models::choose(known.as_deref(), None, &like(has_images), &rules).await.map_err(refused)?;
+        models::choose(known.as_deref(), None, &like(ask.has_images), &rules).await.map_err(refused)?;
     let model = Model::Of(candidates);
     let note = wanted.filter(|_| known.is_none()).map(|name| replaced(name, model.name()));
-    Ok(Choice { model, note, keys })
+    Ok(Choice { model, note, keys, wants_keys: false })
 }
 
 /// Who pays for the answer `turn_id`: the user, and the API key with its limits.
@@ -128,21 +161,6 @@ fn like(has_images: bool) -> Request {
     Request { messages: vec![Message::new(Role::User, parts)], ..Request::default() }
 }
 
-/// The user's stored keys of providers. They were read together with the API key or the
-/// session; for other credentials this is a query.
-async fn own_keys(user: &User, context: &RequestContext, database: &Database) -> Result<Keys, Error> {
-    let settings = &context.settings;
-    match &context.owner_rows {
-        Some(rows) => {
-            let kept: Option<Vec<SealedKey>> = rows.first()?;
-            Ok(Keys::new(None, kept.unwrap_or_default(), &user.id, settings))
-        }
-        // None can be stored here.
-        None if sealing_key(settings).is_err() => Ok(Keys::default()),
-        None => Keys::of_user(&user.id, settings, database).await,
-    }
-}
-
 /// The sandbox model answers only in development.
 fn without_provider(wanted: Option<&str>, keys: Keys, is_development: bool) -> Result<Choice, Error> {
     if !is_development {
@@ -159,7 +177,7 @@ fn without_provider(wanted: Option<&str>, keys: Keys, is_development: bool) -> R
         alias(name).is_none() && !name.strip_prefix("anthropic/").unwrap_or(name).starts_with("claude-")
     };
     let note = wanted.filter(is_other).map(|name| replaced(name, sandbox_model::MODEL));
-    Ok(Choice { model: Model::Sandbox, note, keys })
+    Ok(Choice { model: Model::Sandbox, note, keys, wants_keys: false })
 }
 
 fn replaced(wanted: &str, answered: &str) -> String {
@@ -214,6 +232,15 @@ impl Model {
 }
 
 impl Choice {
+    /// The choice for a user of whom these keys were read, if any were.
+    ///
+    /// # Errors
+    /// As [`choose`].
+    pub(super) async fn knowing(self, kept: Option<Vec<SealedKey>>, ask: &Ask<'_>) -> Result<Self, Error> {
+        let keys = ask.keys(kept.unwrap_or_default());
+        if keys.is_empty() { Ok(self) } else { choose_with(keys, ask).await }
+    }
+
     fn is_own(&self, candidate: &Candidate) -> bool {
         self.keys.has(&candidate.provider.name)
     }

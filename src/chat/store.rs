@@ -7,7 +7,7 @@ use serde_json::json;
 #[cfg(test)]
 use super::images::Image;
 use super::{changes::Changes, turn::ChatTurn};
-use crate::models::reservations::release;
+use crate::models::{SealedKey, reservations::release};
 #[cfg(test)]
 use crate::openapi::{Count, Id, Time};
 #[cfg(test)]
@@ -73,13 +73,17 @@ pub(super) struct NewQuestion<'a> {
     pub(super) images: Option<String>,
     /// How many bytes of the conversation are read for the prompt at most.
     pub(super) history_bytes: i64,
+    /// Whether the user's stored keys of providers are read too.
+    pub(super) reads_keys: bool,
 }
 
-/// The project of a new turn.
-#[derive(Debug, Deserialize)]
+/// The project of a new turn, and what is read with it.
+#[derive(Deserialize)]
 pub(super) struct ExistingTurn {
     /// The id of the turn that answers the same message already.
     pub(super) twin: Option<String>,
+    /// The user's stored keys of providers, if [`NewQuestion::reads_keys`].
+    pub(super) keys: Option<Vec<SealedKey>>,
 }
 
 /// Selects the newest turn of a project that answers the message `?3` of the
@@ -101,7 +105,7 @@ macro_rules! twin {
     };
 }
 
-/// Begins a turn: reads the project's code and history, and inserts the rows of
+/// Begins a turn: reads the project's code and history, and the user's keys, and inserts the rows of
 /// question and answer. The rows are inserted only if the project belongs to
 /// the user and no other turn answers the message already.
 pub(super) fn begin(turn: &ChatTurn, question: &NewQuestion<'_>, now: i64) -> [Statement; 3] {
@@ -111,14 +115,17 @@ pub(super) fn begin(turn: &ChatTurn, question: &NewQuestion<'_>, now: i64) -> [S
             concat!(
                 "SELECT json_object('code', code, 'version', version, 'twin', CASE WHEN ?4 THEN (",
                 twin!(project: "?1", since: "?5", created: "?6"),
-                ") END) AS json FROM projects WHERE id = ?1 AND user_id = ?2"
+                ") END, 'keys', CASE WHEN ?7 THEN json((",
+                clouds::store::sealed_list!("?2"),
+                ")) END) AS json FROM projects WHERE id = ?1 AND user_id = ?2"
             ),
             project,
             user,
             question.message,
             i64::from(!question.is_unique),
             now - SILENT_MS,
-            now - TWINS_MS
+            now - TWINS_MS,
+            i64::from(question.reads_keys)
         ),
         sql!(
             "SELECT json_object('role', role, 'content', content, 'changes', json(changes)) AS json FROM (

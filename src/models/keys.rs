@@ -62,6 +62,11 @@ impl Keys {
         Ok(Self::new(None, kept.unwrap_or_default(), user, settings))
     }
 
+    /// Whether the caller has no key of their own.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.for_request.is_none() && self.kept.is_empty()
+    }
+
     /// Whether the caller has a key of a provider.
     pub(crate) fn has(&self, provider: &str) -> bool {
         self.for_request.is_some() || self.kept_of(provider).is_some()

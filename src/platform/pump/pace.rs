@@ -4,12 +4,11 @@
 
 use std::cell::Cell;
 
-/// The most bytes a read of a steadily fast stream waits for.
+/// The most bytes a read of a fast stream waits for.
 const MOST: u32 = 8192;
-/// The most after a few fast reads, which may be a burst.
-const MOST_OF_BURST: u32 = 4096;
 /// What it waits for first, once bytes come fast; then for four times as many
-/// at each read, because a fast stream is nearly over.
+/// at each read, because a fast stream is nearly over. If it was a burst after a
+/// pause, and not fast, the last of it waits about as long as the pause was.
 const FIRST_STEP: u32 = 512;
 /// A read that waits for nothing and brings so many bytes is large enough. Waiting for more would
 /// only delay what follows, such as the first word after a long first event.
@@ -76,7 +75,7 @@ impl Pace {
         } else {
             self.fast_reads += 1;
             if self.fast_reads > FAST_READS {
-                self.least = (self.least * 4).clamp(FIRST_STEP, MOST_OF_BURST).max(self.span.least);
+                self.least = (self.least * 4).clamp(FIRST_STEP, MOST);
             }
         }
         self.last_read_ms = now;

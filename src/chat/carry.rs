@@ -105,9 +105,9 @@ pub(super) async fn carry(
         Some(_) if has_sent_error() => Vec::new(),
         _ => final_events(&turn, &message, turn.cost(&message), end, format, saved),
     };
-    for event in last.into_iter().chain(events.into_iter().map(String::into_bytes)) {
+    for events in pieces::together(last.into_iter().chain(events.into_iter().map(String::into_bytes))) {
         // A client that leaves now misses only these events.
-        let _ = client.write(&event).await;
+        let _ = client.write(&events).await;
     }
     client.close().await;
 }

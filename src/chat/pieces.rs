@@ -1,6 +1,6 @@
 //! `{"text"}` pieces: the stream for front ends that want only the text. Each
-//! piece is one event and one write of at most 16 KB, because some of those
-//! front ends lose part of a line when a read ends in the middle of it. Pure.
+//! piece is one event, and a write has at most 16 KB of whole events, because some
+//! of those front ends lose part of a line when a read ends in the middle of it. Pure.
 
 use std::{cell::RefCell, collections::VecDeque, rc::Rc};
 
@@ -17,6 +17,17 @@ pub(super) fn of(text: &str) -> impl Iterator<Item = String> {
         let (piece, after) = rest.split_at_checked(length(rest)).filter(|(piece, _)| !piece.is_empty())?;
         rest = after;
         Some(event(piece))
+    })
+}
+
+/// Puts events into as few writes as may be, of at most 16 KB each unless one event is longer: each write costs.
+pub(super) fn together(events: impl Iterator<Item = Vec<u8>>) -> Vec<Vec<u8>> {
+    events.fold(Vec::new(), |mut writes: Vec<Vec<u8>>, event| {
+        match writes.last_mut() {
+            Some(last) if last.len() + event.len() <= MOST_BYTES => last.extend_from_slice(&event),
+            _ => writes.push(event),
+        }
+        writes
     })
 }
 
@@ -67,6 +78,20 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn events_share_a_write_of_sixteen_kilobytes() {
+        let of = |lengths: &[usize]| {
+            together(lengths.iter().map(|&length| vec![b'.'; length]))
+                .iter()
+                .map(Vec::len)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[100, 200, 300]), [600]);
+        assert_eq!(of(&[100, MOST_BYTES - 100, 1]), [MOST_BYTES, 1]);
+        assert_eq!(of(&[20_000, 1, 2]), [20_000, 3]);
+        assert!(of(&[]).is_empty());
+    }
 
     #[test]
     fn what_one_read_brings_is_one_event() {

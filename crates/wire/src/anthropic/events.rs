@@ -219,9 +219,27 @@ struct Delta<'a> {
 impl<'a> TextDelta<'a> {
     /// The text of an event, if it is a text delta.
     fn of(data: &'a str) -> Option<Cow<'a, str>> {
+        as_usual(data).or_else(|| Self::in_any_form(data))
+    }
+
+    fn in_any_form(data: &'a str) -> Option<Cow<'a, str>> {
         let event: Self = hatch_json::from_str(data).ok()?;
         (event.kind == "content_block_delta" && event.delta.kind == "text_delta").then_some(event.delta.text)
     }
+}
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The text of a text delta in the form in which Claude's API writes it: around the text only the
+/// block's index and a padding of spaces vary, so the text is all that is parsed.
+fn as_usual(data: &str) -> Option<Cow<'_, str>> {
+    let rest = data.strip_prefix(r#"{"type":"content_block_delta","index":"#)?;
+    let rest = rest.strip_prefix(|digit: char| digit.is_ascii_digit())?;
+    let text = rest.strip_prefix(r#","delta":{"type":"text_delta","text":"#)?;
+    let text = text.strip_suffix('}')?.trim_end_matches(' ').strip_suffix('}')?;
+    serde_json::from_str(text).ok().map(|Text(text)| text)
 }
 
 /// The same event with unpaired surrogates in its text.
@@ -325,6 +343,24 @@ mod tests {
             rest = tail;
         }
         message
+    }
+
+    proptest! {
+        #[test]
+        fn the_usual_form_of_a_text_delta_reads_as_any_form(text in "(\\PC|[\"\\\\\n\u{0}]){0,20}", index in 0..12_u8, padding in " {0,3}") {
+            let text = Value::from(text).to_string();
+            let delta = r#"{"type":"text_delta","text":"#;
+            let data = format!(r#"{{"type":"content_block_delta","index":{index},"delta":{delta}{text}}}{padding}}}"#);
+            let read = TextDelta::in_any_form(&data);
+            prop_assert!(read.is_some());
+            prop_assert_eq!(as_usual(&data), read.filter(|_| index < 10));
+        }
+
+        #[test]
+        fn what_only_begins_and_ends_as_usual_is_read_as_a_whole(inside in "[\"a,:{} \\\\]{0,12}") {
+            let data = format!(r#"{{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":{inside}}}}}"#);
+            prop_assert_eq!(TextDelta::of(&data), TextDelta::in_any_form(&data));
+        }
     }
 
     #[test]

@@ -252,6 +252,7 @@ impl Pump {
         let pump = Rc::new(RefCell::new(Self {
             reader: source.reader,
             client_left_ms: client.is_none().then(now_ms),
+            pace: Pace::new(now_ms(), client.is_some()),
             client,
             rewrite,
             rewritten: VecDeque::new(),
@@ -261,7 +262,6 @@ impl Pump {
             ended: source.ended,
             pending: source.pending,
             unwanted: source.unwanted,
-            pace: Pace::new(now_ms()),
             has_written: false,
             steps: 0,
             reading: false,

@@ -16,7 +16,8 @@ const LARGE: u32 = 1024;
 /// Reads that follow within this many milliseconds are fast.
 const FAST_MS: i64 = 4;
 /// So many fast reads in a row make the next one wait for more bytes. A short
-/// answer never gets there, and so loses nothing at a cut.
+/// answer never gets there, and so loses nothing at a cut. Without a client
+/// nobody sees the pieces, and one is enough.
 const FAST_READS: u32 = 8;
 /// A stream with slower reads may still bring much, because the reads of many such streams wait for
 /// each other: then a read waits for what came in such a time, in the slower one of the last two.
@@ -50,13 +51,16 @@ const FORGOTTEN_MS: i64 = 1_000;
 pub(super) struct Pace {
     least: u32,
     fast_reads: u32,
+    /// After how many fast reads in a row the next one waits for more.
+    patience: u32,
     span: Span,
     last_read_ms: i64,
 }
 
 impl Pace {
-    pub(super) const fn new(now: i64) -> Self {
-        Self { least: 1, fast_reads: 0, span: Span::new(now), last_read_ms: now }
+    pub(super) const fn new(now: i64, has_client: bool) -> Self {
+        let patience = if has_client { FAST_READS } else { 0 };
+        Self { least: 1, fast_reads: 0, patience, span: Span::new(now), last_read_ms: now }
     }
 
     /// How many bytes the next read waits for.
@@ -74,7 +78,7 @@ impl Pace {
             self.least = self.span.least;
         } else {
             self.fast_reads += 1;
-            if self.fast_reads > FAST_READS {
+            if self.fast_reads > self.patience {
                 self.least = (self.least * 4).clamp(FIRST_STEP, MOST);
             }
         }
@@ -175,6 +179,21 @@ mod tests {
         // After a burst, words come one by one.
         let burst = (1..=16).fold(Span::new(0), |pace, read| pace.count(read, 500));
         assert_eq!(burst.count(36, 200).least, 1);
+    }
+
+    #[test]
+    fn a_fast_stream_waits_for_more_soon_and_at_once_if_nobody_sees_it() {
+        let reads = |has_client: bool| {
+            let mut pace = Pace::new(0, has_client);
+            (1..=12)
+                .map(|now| {
+                    pace.count(now, pace.least().max(130), true);
+                    pace.least()
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(reads(true), [[1; 8].as_slice(), &[512, 2048, MOST, MOST]].concat());
+        assert_eq!(reads(false)[..4], [512, 2048, MOST, MOST]);
     }
 
     #[test]

@@ -223,6 +223,14 @@ impl Error {
         self.code.as_deref().or(self.class.wording().openai.2)
     }
 
+    /// The code of a failed response. OpenAI's clients know it by a list, in which all that is no fault of the
+    /// request is `server_error`, so they would not try again after one of the gateway's own codes.
+    pub(crate) fn response_code(&self) -> &str {
+        const SERVER: &str = "server_error";
+        let (_, kind, _) = self.class.wording().openai;
+        self.openai_code().filter(|_| kind != SERVER).unwrap_or(SERVER)
+    }
+
     fn write_anthropic(&self, request_id: &str, out: &mut String) {
         write::object_into(out, |o| {
             o.str("type", "error");

@@ -479,7 +479,7 @@ impl Encoder {
         o.str("status", status);
         match error {
             Some(error) => o.object("error", |o| {
-                o.str("code", error.openai_code().unwrap_or("server_error"));
+                o.str("code", error.response_code());
                 o.str("message", &error.message);
             }),
             None => o.null("error"),

@@ -119,7 +119,7 @@ impl Normalizer {
                 }
                 o.str("status", "failed");
                 o.object("error", |o| {
-                    o.str("code", error.openai_code().unwrap_or("server_error"));
+                    o.str("code", error.response_code());
                     o.str("message", &error.message);
                 });
             });

@@ -635,6 +635,25 @@ fn a_response_that_the_gateway_ends_is_an_error_in_the_clients_dialect() {
     }
 }
 
+#[test]
+fn the_code_of_a_failed_response_is_one_that_openais_clients_know() {
+    for upstream in ALL {
+        for (class, code) in [
+            (Class::Cut, "server_error"),
+            (Class::Timeout, "server_error"),
+            (Class::Overloaded, "server_error"),
+            (Class::RateLimit, "rate_limit_exceeded"),
+            (Class::Billing, "insufficient_quota"),
+        ] {
+            let (mut stream, mut out) = (Stream::new(upstream, Dialect::Responses, &reply()), Vec::new());
+            let fixture = fixture(upstream);
+            stream.push(&fixture.as_bytes()[..fixture.len() / 3], &mut out);
+            stream.fail(crate::Error::new(class, "m"), &mut out);
+            assert_eq!(client_view(Dialect::Responses, &out).error.unwrap()["code"], code, "{upstream:?}");
+        }
+    }
+}
+
 /// What an upstream of the Responses dialect may answer, with an item that no other dialect knows.
 fn native_response() -> Value {
     let text = json!({ "type": "output_text", "text": "那个🚀", "annotations": [{ "type": "url_citation", "start_index": 0, "end_index": 1, "url": "https://e.example", "title": "E" }], "logprobs": [] });

@@ -143,6 +143,29 @@ test("a model that `auto` chooses, or that is asked in place of another, is aske
   gpt.setAnswer("Hello.");
 });
 
+test("a model asked in place of another is not asked for a longer answer than it can write", async () => {
+  const instead = { "x-gateway-models": "anthropic/claude-haiku-4-5,openai/gpt-4.1" };
+  claude.setFault({ status: 529, path: "/v1/messages" });
+  const own = { model: "claude-sonnet-5-5", max_tokens: 128_000 };
+  const shorter = await message(own, instead);
+  assert.match(shorter.headers.get("x-gateway-warnings"), /max_tokens: 128000 is more than the model's 64000/);
+  await good(shorter);
+  assert.deepEqual([claude.requests.at(-1).body.model, claude.requests.at(-1).body.max_tokens], ["claude-haiku-4-5", 64_000]);
+  // `auto` has chosen the model, too, but a model that is named says itself what it cannot do.
+  const only = as((await newKey(ada.token, { scopes: ["gateway"], gateway: { models: ["anthropic/claude-haiku-4-5"] } })).key);
+  await good(await message({ ...own, model: "auto" }, only));
+  assert.equal(claude.requests.at(-1).body.max_tokens, 64_000);
+  const named = await message({ ...own, model: "claude-haiku-4-5" });
+  assert.match((await named.json()).error.message, /max_tokens: 128000 > 64000/);
+  for (const [path, member, more] of [["chat/completions", "max_completion_tokens", { messages: HI }], ["chat/completions", "max_tokens", { messages: HI }], ["responses", "max_output_tokens", { input: "Hi" }]]) {
+    gpt.setFault({ status: 503, times: 2 });
+    const answer = await api("POST", `/v1/${path}`, { model: "openai/gpt-6-luna", models: ["openai/gpt-4.1"], [member]: 128_000, ...more }, as(key));
+    await good(answer);
+    const { body: sent } = gpt.requests.at(-1);
+    assert.deepEqual([sent.model, sent[member], sent.max_tokens ?? sent[member]], ["gpt-4.1", 32_768, 32_768], member);
+  }
+});
+
 test("pictures and documents whose base64 is in lines reach the other family", async () => {
   const data = randomBytes(500).toString("base64").replace(/.{76}/g, "$&\r\n");
   const [whole, url] = [data.replaceAll("\r\n", ""), `data:image/png;base64,${data}`];

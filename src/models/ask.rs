@@ -7,7 +7,7 @@ use std::{fmt, rc::Rc};
 
 use hatch_dialects::{
     Class, Dialect, Error, Filter, Reader, Rendered, Reply, Request, Response, Stream, Target, forward,
-    include_thoughts, refusal_warning, without_thoughts,
+    include_thoughts, length_members, length_warning, refusal_warning, without_thoughts,
 };
 
 use super::{
@@ -314,7 +314,12 @@ fn render(
         }
         let refused = refused(candidate, question);
         edits.extend(refused.iter().map(|name| (*name, None)));
-        let warnings = refused.iter().map(|name| refusal_warning(name)).collect();
+        let mut warnings: Vec<_> = refused.iter().map(|name| refusal_warning(name)).collect();
+        if let Some((asked, most)) = too_long(candidate, question) {
+            let shorter = |name| (name, Some(most.to_string()));
+            edits.extend(length_members(body)?.into_iter().map(shorter));
+            warnings.push(length_warning(asked, most));
+        }
         let stops = if refused.contains(&"stop") { question.request.stop.clone() } else { Vec::new() };
         let body = forward(body, &edits)?;
         return Ok(Rendered { body, names: Default::default(), stops, warnings, needs_stream: false });
@@ -322,6 +327,14 @@ fn render(
     let target = candidate.provider.target(&candidate.model, question.is_lenient, stream);
     let keeps_thoughts = target.keeps_thoughts && sent == Thoughts::Sent;
     upstream.render_request(question.request, &Target { keeps_thoughts, ..target })
+}
+
+/// The longest answer that a request asks for, and the model can write, if that is less. A model that the client has
+/// named refuses it itself; of another one the client cannot know.
+fn too_long(candidate: &Candidate, question: &Question<'_>) -> Option<(u64, u64)> {
+    let asked = question.request.max_tokens.filter(|_| candidate.is_substitute)?;
+    let most = u64::try_from(candidate.model.max_output).ok().filter(|most| (1..asked).contains(most))?;
+    Some((asked, most))
 }
 
 /// The settings that a lenient client's own body has and OpenAI's thinking models refuse.

@@ -76,7 +76,7 @@ pub use llama_guard::{is_llama_guard, render_llama_guard, texts_of, verdicts};
 pub use messages::parse::parse_count;
 pub use models::{Model, anthropic_model, anthropic_models, model_ids, openai_model, openai_models};
 pub use moderations::{CATEGORIES, Moderation, parse_moderation, render_moderation, translate_moderation};
-pub use outbound::refusal_warning;
+pub use outbound::{length_warning, refusal_warning};
 pub use reply::{ChatForm, DailyBudget, Pricing, Reply, Seal};
 pub use request::Request;
 pub use response::{Event, Response, Usage};
@@ -86,7 +86,7 @@ pub use responses::{
     parse::{References, references},
 };
 pub use stream::{Filter, Meter, Reader, Stream, filtered_stream_of, stream_of};
-pub use target::{Abilities, Names, Rendered, Target, canonical, check_size, forward};
+pub use target::{Abilities, Names, Rendered, Target, canonical, check_size, forward, length_members};
 pub use tokens::{count_body, estimate, estimate_prompt};
 pub use workers_ai::{openai_of_workers_ai, workers_ai_inputs};
 

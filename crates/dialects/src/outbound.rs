@@ -40,6 +40,11 @@ pub fn refusal_warning(param: &str) -> String {
     format!("{param}: {REFUSED}{instead}")
 }
 
+/// What a client is told that asks for a longer answer than the model can write.
+pub fn length_warning(asked: u64, most: u64) -> String {
+    format!("max_tokens: {asked} is more than the model's {most}")
+}
+
 /// Each byte of an answer is compared with all stop sequences.
 const MOST_STOPS: usize = 64;
 
@@ -177,7 +182,7 @@ impl<'r> OutboundRequest<'r> {
         let asked = self.request.max_tokens?;
         match self.target.max_output {
             Some(most) if asked > most => {
-                self.warn(format!("max_tokens: {asked} is more than the model's {most}"));
+                self.warn(length_warning(asked, most));
                 Some(most)
             }
             _ => Some(asked),

@@ -205,6 +205,14 @@ pub fn forward(body: &[u8], edits: &[(&str, Option<String>)]) -> Result<String, 
     }))
 }
 
+/// The members of a body that say how long the answer may become, as each dialect calls them.
+pub fn length_members(body: &[u8]) -> Result<Vec<&'static str>, Error> {
+    let raw = crate::read::body(body)?;
+    let mut names = vec!["max_tokens", "max_completion_tokens", "max_output_tokens"];
+    names.retain(|name| raw.get(name).is_some_and(|value| !value.is_null()));
+    Ok(names)
+}
+
 /// The canonical form of a request's body, for a cache key: members sorted by
 /// name, no blanks, no nulls, numbers and strings written one way. `ignored`
 /// names members that do not change the answer, such as `stream` and `user`.

@@ -166,6 +166,22 @@ test("a model asked in place of another is not asked for a longer answer than it
   }
 });
 
+test("a model of Anthropic asked in place of another gets what it takes of a request that is written for that one", async () => {
+  const only = as((await newKey(ada.token, { scopes: ["gateway"], gateway: { models: ["anthropic/claude-haiku-4-5"] } })).key);
+  const late = [...HI, { role: "system", content: "Be brief." }];
+  for (const more of [{ thinking: { type: "adaptive" } }, { output_config: { effort: "low" } }, { messages: late }, { messages: late, thinking: { type: "adaptive" }, output_config: { effort: "high" }, stream: true }]) {
+    const body = { model: "claude-sonnet-5-5", max_tokens: 4000, ...more };
+    claude.setFault({ status: 529, path: "/v1/messages" });
+    for (const response of [await message(body, { "x-gateway-models": "anthropic/claude-haiku-4-5" }), await message({ ...body, model: "auto" }, only)]) {
+      const text = await response.text();
+      assert.deepEqual([response.status, response.headers.get("x-gateway-model")], [200, "anthropic/claude-haiku-4-5"], text);
+      const { body: sent } = claude.requests.at(-1);
+      assert.ok(sent.messages.every(({ role }) => role !== "system") && sent.thinking?.type !== "adaptive" && !sent.output_config, JSON.stringify(sent));
+      assert.equal(JSON.stringify(sent).includes("Be brief."), Boolean(more.messages));
+    }
+  }
+});
+
 test("pictures and documents whose base64 is in lines reach the other family", async () => {
   const data = randomBytes(500).toString("base64").replace(/.{76}/g, "$&\r\n");
   const [whole, url] = [data.replaceAll("\r\n", ""), `data:image/png;base64,${data}`];

@@ -152,7 +152,8 @@ async fn attempt(
     }
     // A client of Anthropic has the thoughts in its own hands, and its request passes as it is.
     let upstream = upstream_dialect(candidate, question);
-    let is_passed = (question.client, upstream) == (Dialect::Messages, Dialect::Messages);
+    let is_passed = (question.client, upstream) == (Dialect::Messages, Dialect::Messages)
+        && !candidate.refuses_as_written(question.request);
     match try_once(candidate, is_last, question, settings, Thoughts::Sent).await {
         Err(failure) if failure.is_of_foreign_thoughts() && !is_passed => {
             try_once(candidate, is_last, question, settings, Thoughts::LeftOut).await
@@ -287,7 +288,8 @@ fn upstream_dialect(candidate: &Candidate, question: &Question<'_>) -> Dialect {
 }
 
 /// The request as the candidate reads it. If it speaks the client's dialect,
-/// these are the client's own bytes with the candidate's model name.
+/// these are the client's own bytes with the candidate's model name, unless it
+/// would refuse them in place of the model that they are for.
 fn render(
     candidate: &Candidate,
     question: &Question<'_>,
@@ -297,6 +299,7 @@ fn render(
 ) -> Result<Rendered, Error> {
     if let Some((body, dialect)) = question.body
         && dialect == upstream
+        && !candidate.refuses_as_written(question.request)
     {
         let name = serde_json::Value::from(candidate.model.name.as_str()).to_string();
         let mut edits = vec![("model", Some(name)), ("models", None)];

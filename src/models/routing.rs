@@ -179,6 +179,14 @@ impl Candidate {
             && self.provider.dialect_for(Dialect::Responses) == Dialect::Responses
     }
 
+    /// Whether it is asked in place of another, and Anthropic's API would refuse for it what the client has written for
+    /// that one, such as Claude Code's instructions in the middle: the request has to be written anew.
+    pub(super) fn refuses_as_written(&self, request: &Request) -> bool {
+        self.is_substitute
+            && self.provider.dialect_for(Dialect::Messages) == Dialect::Messages
+            && refuses_own_body(request, &self.provider.target(&self.model, false, false).can)
+    }
+
     /// Whether it refuses one of the request's `settings`, a tool that it has to call, or what only Chat Completions
     /// has: several answers, and stop sequences where it is asked by Responses.
     fn refuses(&self, request: &Request, settings: &[&str]) -> bool {

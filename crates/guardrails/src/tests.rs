@@ -581,9 +581,18 @@ fn invisible_characters_hide_nothing() {
     let guard = strict();
     let kinds = secrets().into_iter().chain(PERSONAL.map(|(value, rule)| (value.to_owned(), rule)));
     for (value, rule) in kinds {
-        for unseen in
-            ["\u{200b}", "\u{200d}\u{2060}", "\u{ad}", "\u{feff}", "\u{34f}", "\u{3164}", "\u{e0100}"]
-        {
+        for unseen in [
+            "\u{200b}",
+            "\u{200d}\u{2060}",
+            "\u{ad}",
+            "\u{feff}",
+            "\u{34f}",
+            "\u{3164}",
+            "\u{e0100}",
+            "\u{fff0}",
+            "\u{1bca0}",
+            "\u{1d173}",
+        ] {
             let hidden: String = value.chars().map(|c| format!("{c}{unseen}")).collect();
             let text = format!("It is {hidden} here.");
             let expected = format!("It is {} here.", redacted(&guard, &value));

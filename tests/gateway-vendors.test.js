@@ -157,6 +157,10 @@ test("a model asked in place of another is not asked for a longer answer than it
   assert.equal(claude.requests.at(-1).body.max_tokens, 64_000);
   const named = await message({ ...own, model: "claude-haiku-4-5" });
   assert.match((await named.json()).error.message, /max_tokens: 128000 > 64000/);
+  // One by an older name beside it, which is shorter, stays so.
+  gpt.setFault({ status: 503, times: 2 });
+  await good(await api("POST", "/v1/chat/completions", { model: "openai/gpt-6-luna", models: ["openai/gpt-4.1"], messages: HI, max_completion_tokens: 128_000, max_tokens: 50 }, as(key)));
+  assert.deepEqual([gpt.requests.at(-1).body.max_completion_tokens, gpt.requests.at(-1).body.max_tokens], [32_768, 50]);
   for (const [path, member, more] of [["chat/completions", "max_completion_tokens", { messages: HI }], ["chat/completions", "max_tokens", { messages: HI }], ["responses", "max_output_tokens", { input: "Hi" }]]) {
     gpt.setFault({ status: 503, times: 2 });
     const answer = await api("POST", `/v1/${path}`, { model: "openai/gpt-6-luna", models: ["openai/gpt-4.1"], [member]: 128_000, ...more }, as(key));

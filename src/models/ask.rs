@@ -320,7 +320,7 @@ fn render(
         let mut warnings: Vec<_> = refused.iter().map(|name| refusal_warning(name)).collect();
         if let Some((asked, most)) = too_long(candidate, question) {
             let shorter = |name| (name, Some(most.to_string()));
-            edits.extend(length_members(body)?.into_iter().map(shorter));
+            edits.extend(length_members(body, most)?.into_iter().map(shorter));
             warnings.push(length_warning(asked, most));
         }
         let stops = if refused.contains(&"stop") { question.request.stop.clone() } else { Vec::new() };

@@ -205,11 +205,11 @@ pub fn forward(body: &[u8], edits: &[(&str, Option<String>)]) -> Result<String, 
     }))
 }
 
-/// The members of a body that say how long the answer may become, as each dialect calls them.
-pub fn length_members(body: &[u8]) -> Result<Vec<&'static str>, Error> {
+/// The members of a body that let the answer become longer than `most`, as each dialect calls them.
+pub fn length_members(body: &[u8], most: u64) -> Result<Vec<&'static str>, Error> {
     let raw = crate::read::body(body)?;
     let mut names = vec!["max_tokens", "max_completion_tokens", "max_output_tokens"];
-    names.retain(|name| raw.get(name).is_some_and(|value| !value.is_null()));
+    names.retain(|name| raw.get_u64(name).is_some_and(|tokens| tokens > most));
     Ok(names)
 }
 

@@ -186,6 +186,25 @@ test("a model of Anthropic asked in place of another gets what it takes of a req
   }
 });
 
+test("a model of Anthropic asked in place of another thinks within its own longest answer, and not where it refuses to", async () => {
+  const only = as((await newKey(ada.token, { scopes: ["gateway"], gateway: { models: ["anthropic/claude-haiku-4-5"] } })).key);
+  const long = await message({ model: "auto", max_tokens: 128_000, thinking: { type: "enabled", budget_tokens: 100_000 }, stream: true }, only);
+  assert.deepEqual([long.status, await long.text().then((text) => text.includes("message_stop"))], [200, true]);
+  assert.deepEqual(claude.requests.at(-1).body.thinking, { type: "enabled", budget_tokens: 63_999 });
+  // Models that think as they like take these, and one that thinks within a budget does not.
+  const tools = [{ name: "f", input_schema: SCHEMA }];
+  const use = { role: "assistant", content: [{ type: "tool_use", id: "toolu_1", name: "f", input: { a: "x" } }] };
+  const result = { role: "user", content: [{ type: "tool_result", tool_use_id: "toolu_1", content: "y" }] };
+  for (const more of [{ messages: [...HI, use, result], tools }, { tools, tool_choice: { type: "any" } }]) {
+    for (const model of ["auto", "claude-sonnet-5-5"]) {
+      const response = await message({ model, max_tokens: 4000, thinking: { type: "adaptive" }, ...more }, { ...only, "x-gateway-models": "anthropic/claude-haiku-4-5" });
+      await good(response);
+      assert.deepEqual([claude.requests.at(-1).body.model, claude.requests.at(-1).body.thinking], ["claude-haiku-4-5", undefined]);
+      assert.match(response.headers.get("x-gateway-warnings"), /reasoning: left out/);
+    }
+  }
+});
+
 test("pictures and documents whose base64 is in lines reach the other family", async () => {
   const data = randomBytes(500).toString("base64").replace(/.{76}/g, "$&\r\n");
   const [whole, url] = [data.replaceAll("\r\n", ""), `data:image/png;base64,${data}`];

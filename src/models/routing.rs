@@ -183,8 +183,17 @@ impl Candidate {
     /// that one, such as Claude Code's instructions in the middle: the request has to be written anew.
     pub(super) fn refuses_as_written(&self, request: &Request) -> bool {
         self.is_substitute
+            && request.dialect == Some(Dialect::Messages)
             && self.provider.dialect_for(Dialect::Messages) == Dialect::Messages
-            && refuses_own_body(request, &self.provider.target(&self.model, false, false).can)
+            && (self.thinks_too_long(request)
+                || refuses_own_body(request, &self.provider.target(&self.model, false, false).can))
+    }
+
+    /// Whether the budget for thinking is as long as the longest answer, of which it has to be a part.
+    fn thinks_too_long(&self, request: &Request) -> bool {
+        let budget = request.reasoning.as_ref().and_then(|reasoning| reasoning.budget_tokens);
+        let most = u64::try_from(self.model.max_output).ok().filter(|most| *most > 0);
+        most.is_some_and(|most| budget.is_some_and(|budget| budget >= most))
     }
 
     /// Whether it refuses one of the request's `settings`, a tool that it has to call, or what only Chat Completions

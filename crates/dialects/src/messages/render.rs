@@ -268,11 +268,17 @@ fn thinking_mode(
 /// The mode of a request that makes the model call a tool. OpenAI's models think then, too; this API
 /// refuses it.
 fn without_thinking(out: &mut OutboundRequest<'_>, mode: Option<ThinkingMode>) -> Option<ThinkingMode> {
-    if out.is_same_dialect() || matches!(mode, None | Some(ThinkingMode::Disabled)) {
+    if matches!(mode, None | Some(ThinkingMode::Disabled)) || is_written(out, mode) {
         return mode;
     }
     out.warn("reasoning: left out, this provider's models do not think when they are made to call a tool");
     None
+}
+
+/// Whether a client of this API has written the mode itself, and not for a model with another form of thinking.
+fn is_written(out: &OutboundRequest<'_>, mode: Option<ThinkingMode>) -> bool {
+    let written = out.request.reasoning.as_ref().and_then(|reasoning| reasoning.mode);
+    out.is_same_dialect() && written == mode
 }
 
 /// Whether the assistant's turn that the model goes on with has none of its thoughts, as in Chat
@@ -295,7 +301,7 @@ fn is_sent_back(out: &OutboundRequest<'_>, part: &Part) -> bool {
 /// The mode of a request that goes on with a turn without thoughts: with a budget for thinking this
 /// API refuses it.
 fn without_budget(out: &mut OutboundRequest<'_>, mode: Option<ThinkingMode>) -> Option<ThinkingMode> {
-    if out.is_same_dialect() || mode != Some(ThinkingMode::Enabled) {
+    if mode != Some(ThinkingMode::Enabled) || is_written(out, mode) {
         return mode;
     }
     out.warn("reasoning: left out, this model thinks only in a turn that began with its thoughts");

@@ -188,14 +188,16 @@ pub(super) fn exists(project: &str) -> Statement {
     sql!("SELECT json_object('id', id) AS json FROM projects WHERE id = ?1", project)
 }
 
-/// Records that the turn is still running.
+/// Records that the turn is still running, and who answers it: with the user's own keys, which are read when
+/// the turn begins, this may be another model than the one that it began with.
 pub(super) fn touch(turn: &ChatTurn, now: i64) -> Statement {
     sql!(
-        "UPDATE chat_messages SET alive_at = ?3 WHERE id = ?1 AND user_id = ?2 AND status = 'streaming'
-         RETURNING json_quote(id) AS json",
+        "UPDATE chat_messages SET alive_at = ?3, model = ?4
+         WHERE id = ?1 AND user_id = ?2 AND status = 'streaming' RETURNING json_quote(id) AS json",
         turn.id.as_str(),
         turn.user.as_str(),
-        now
+        now,
+        turn.model.as_str()
     )
 }
 
@@ -335,18 +337,19 @@ pub(super) fn save(turn: &ChatTurn, answer: &AnswerUpdate<'_>, now: i64) -> Stat
     )
 }
 
-/// Saves `text` after the first `known` characters of a running answer.
+/// Saves `text` after the first `known` characters of a running answer, and who answers, as [`touch`].
 /// Running it twice changes nothing more, and neither does it change an answer
 /// that has ended.
 pub(super) fn checkpoint(turn: &ChatTurn, known: i64, text: &str, now: i64) -> Statement {
     sql!(
-        "UPDATE chat_messages SET content = substr(content, 1, ?3) || ?4, alive_at = ?5
+        "UPDATE chat_messages SET content = substr(content, 1, ?3) || ?4, alive_at = ?5, model = ?6
          WHERE id = ?1 AND user_id = ?2 AND status = 'streaming' RETURNING json_quote(id) AS json",
         turn.id.as_str(),
         turn.user.as_str(),
         known,
         text,
-        now
+        now,
+        turn.model.as_str()
     )
 }
 

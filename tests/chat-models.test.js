@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
-import { chat, codeOf, messages, newProject, send, textOf } from "./conversation.js";
+import { chat, codeOf, messages, newProject, send, textOf, until } from "./conversation.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startOpenAI } from "./fakes/openai.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
@@ -138,6 +138,23 @@ test("a user's own key of Claude pays for them alone, whatever credential they h
     assert.deepEqual([await costOf(token), await costOf(token, crypto.randomUUID())], [0, 0], token.slice(0, 3));
     assert.ok((await costOf(mint({ sub: crypto.randomUUID() }))) > 0);
   }
+});
+
+test("an answer that still arrives names the model of the user's own key, which is known only once it has begun", async () => {
+  const other = await startWorker({ ...production(stack), SEALING_KEY: "0f".repeat(32), CLAUDE_BASE_URL: claude.url, PROVIDERS: JSON.stringify([RIVAL]) });
+  const token = mint({ sub: "eve" });
+  const hers = { ...other, api: (method, path, body, headers) => other.api(method, path, body, { ...as(token), ...headers }) };
+  assert.equal((await hers.api("PUT", "/auth/credentials/anthropic", { token: claude.key })).status, 200);
+  const id = await newProject(hers);
+  claude.setAnswer("word ".repeat(200));
+  claude.setFault({ delayMs: 40, chunkBytes: 64 });
+  const ended = chat(hers, id, "Hi");
+  const arriving = async () => (await messages(hers, id)).at(-1);
+  await until(async () => (await arriving())?.content);
+  const { status, model } = await arriving();
+  assert.deepEqual([status, model], ["streaming", "claude-sonnet-5-5"]);
+  claude.reset();
+  assert.equal(saved((await ended).events).model, "claude-sonnet-5-5");
 });
 
 test("an API key reaches only the models that it allows", async () => {

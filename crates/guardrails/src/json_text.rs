@@ -108,8 +108,6 @@ fn four_digits(digits: &str) -> Option<Option<(u16, &str)>> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -138,11 +136,10 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "tests run where there is a clock")]
     fn a_long_text_of_escapes_is_read_once() {
-        let (json, start) = ("\\\\".repeat(1 << 20), Instant::now());
+        // Read once for each escape, it would take longer than anybody waits for a test.
+        let json = "\\\\".repeat(8 << 20);
         assert!(JsonText::default().push(&json) == json);
-        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     }
 
     proptest! {

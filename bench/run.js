@@ -26,6 +26,8 @@ if (!(rounds >= 1)) throw new Error(`--rounds wants a number from 1, not ${given
 
 /** A measurement is cut into turns, and the workers alternate: a slow second of the machine meets them all. */
 const TURNS = 4;
+/** Fewer for slow streams, which take seconds; one alone says little, because whatever else the machine does meets all of its streams. */
+const SLOW_TURNS = 3;
 /** The work of one turn. No chat stream starts after `CHAT_SECONDS`. */
 const GETS = 2500;
 const LISTS = 500;
@@ -152,7 +154,7 @@ async function measureRates(workers) {
 }
 
 async function measureFirstBytes(workers) {
-  await inTurn("first bytes", workers, async (worker) => {
+  const firstBytes = async (worker) => {
     for (const [path, formats] of Object.entries(worker.chats)) {
       worker.projects = idsOf(await load({ port: worker.port, ...creation(SLOW_CHATS.count) }));
       const cpuBefore = cpuSeconds(worker.pid);
@@ -166,7 +168,8 @@ async function measureFirstBytes(workers) {
         samples.add(`${format} slow cpu`, worker.name, cpuMs);
       }
     }
-  });
+  };
+  await inTurn("first bytes", workers, firstBytes, SLOW_TURNS);
 }
 
 /** The rows that only Hatch has routes for. */

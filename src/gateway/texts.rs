@@ -2,7 +2,7 @@
 
 use hatch_dialects::{Json, tree};
 use hatch_guardrails::{Guard, JsonText, escaped};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Takes a text in the parts that it is divided into.
 pub(super) type Visit<'a> = dyn FnMut(&mut [&mut String]) + 'a;
@@ -89,15 +89,23 @@ pub(super) fn for_each_value(value: &mut Value, visit: &mut Visit<'_>) {
         Value::String(text) => visit(&mut [text]),
         Value::Array(items) => items.iter_mut().for_each(|item| for_each_value(item, visit)),
         Value::Object(members) => {
-            let named = std::mem::take(members).into_iter().map(|(mut name, mut member)| {
+            for (mut name, mut member) in std::mem::take(members) {
                 visit(&mut [&mut name]);
                 for_each_value(&mut member, visit);
-                (name, member)
-            });
-            *members = named.collect();
+                members.insert(distinct(name, members), member);
+            }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// A name that none of `members` has: two names may be redacted to the same mark, and no value is lost by that.
+fn distinct(name: String, members: &Map<String, Value>) -> String {
+    if !members.contains_key(&name) {
+        return name;
+    }
+    let mut numbered = (members.len() + 1..).map(|number| format!("{name} {number}"));
+    numbered.find(|numbered| !members.contains_key(numbered)).unwrap_or_default()
 }
 
 fn text_of(part: &mut Value) -> Option<&mut String> {

@@ -340,6 +340,20 @@ fn a_text_whose_members_a_tool_or_a_schema_names_is_checked_by_whatever_name() {
 }
 
 #[test]
+fn names_of_members_that_are_redacted_to_one_mark_keep_their_values() {
+    let input = json!({ "a@example.com": 1, "b@example.com": { "c@example.com": 2, "d@example.com": 3 } });
+    let call = json!({ "type": "server_tool_use", "id": "s", "name": "web_search", "input": input });
+    let user = json!({ "role": "user", "content": "Hi" });
+    let body = json!({ "model": "m", "max_tokens": 9, "messages": [user, { "role": "assistant", "content": [call] }, user] });
+    let (left, is_changed) =
+        left(Dialect::Messages, &body, json!({ "input": { "pii": { "action": "redact" } } }));
+    assert!(is_changed && !left.contains("example.com"), "{left}");
+    for value in [":1", ":2", ":3"] {
+        assert!(left.contains(value), "{value} of {left}");
+    }
+}
+
+#[test]
 fn a_schema_without_a_finding_stays_as_it_came_whatever_else_is_redacted() {
     let body = format!(
         r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":"{SECRET}"}}],"tools":[{{"name":"f","input_schema":{{"type":"object","properties":{{"z":{{}},"a":{{"maximum":1e400}}}}}}}}]}}"#

@@ -192,6 +192,7 @@ pub(crate) static ROUTES: &[Route] = routes! {
         Scope(Gateway) POST "/v1/responses/input_tokens" => gateway::input_tokens, large;
         Scope(Gateway) POST "/v1/responses/compact" => gateway::compact::create [gateway::account_of_token], large;
         Scope(Gateway) GET "/v1/responses/{id}/input_items" => gateway::stored_responses::input_items;
+        Scope(Gateway) POST "/v1/responses/{id}/cancel" => gateway::stored_responses::cancel;
         Scope(Gateway) DELETE "/v1/responses/{id}" => gateway::stored_responses::delete;
         Scope(Gateway) POST "/v1/completions" => gateway::completions::create [gateway::account_of_token], large;
         Scope(Gateway) POST "/v1/embeddings" => gateway::embeddings::create [gateway::account_of_token], large;

@@ -161,7 +161,7 @@ const UNFIT = {
   "POST /auth/logout": 409, "POST /admin/dead-letters/{id}/redrive": 409,
   ...Object.fromEntries(["user", "org"].flatMap((kind) => ["create-repo", "initial-commit", "commit"].map((verb) => [`POST /github/${kind}/${verb}`, 403]))),
   "POST /apps/{id}/pull": 400, // it has no repository
-  "POST /v1/embeddings": 400, "POST /v1/responses/compact": 400, "POST /v1/moderations": 404, // Anthropic has none
+  "POST /v1/embeddings": 400, "POST /v1/responses/compact": 400, "POST /v1/responses/{id}/cancel": 400, "POST /v1/moderations": 404, // Anthropic has none
   "PATCH /api/v1/deployments/{name}/status": 409, // it is `processing` already
 };
 /** Public resources with ids, and resources whose names each user has for themselves. */

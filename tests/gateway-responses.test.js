@@ -267,6 +267,15 @@ test("the input of a stored answer is listed page by page", async () => {
   for (const query of ["limit=0", "limit=101", "order=up"]) assert.equal((await api("GET", `/v1/responses/${second.id}/input_items?${query}`, undefined, as(adas))).status, 400, query);
 });
 
+test("what only a response in the background can is refused in OpenAI's words", async () => {
+  const { id } = await ask("whole", GPT, { input: "Hi" });
+  await assert.rejects(client.responses.cancel(id), { status: 400, type: "invalid_request_error", message: /Cannot cancel a synchronous response/ });
+  await assert.rejects(client.responses.retrieve(id, { stream: true }), { status: 400, message: /not created with background=true/ });
+  assert.equal((await client.responses.retrieve(id, { stream: false })).id, id);
+  await assert.rejects(client.responses.cancel("resp_nobody"), OpenAI.NotFoundError);
+  await assert.rejects(client.responses.create({ model: GPT, input: "Hi", background: true }), { status: 400, param: "background" });
+});
+
 test("an answer that is too large for a row is kept whole for a day, and its object goes with it", async () => {
   const { FILES } = worker.env;
   const sweep = () => worker.worker.scheduled({ cron: "* * * * *" });

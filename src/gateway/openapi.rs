@@ -85,6 +85,7 @@ pub(crate) fn module() -> Module {
             input_tokens(),
             compact(),
             input_items(),
+            cancel(),
             of_response("DELETE /v1/responses/{id}", "gateway.forget-response", "Delete a stored answer"),
             messages(),
             count_tokens(),
@@ -259,6 +260,14 @@ fn input_items() -> Operation {
     stored::openapi::paged(operation, "desc")
         .path("id", "The id of the answer.", "resp_1")
         .answers(DocumentedResponse::new(200, "A page.").json(Vendors(page)))
+        .fails(Error::NotFound(Resource::Path))
+}
+
+fn cancel() -> Operation {
+    Operation::new("POST /v1/responses/{id}/cancel", "gateway.cancel-response", "Cancel an answer (OpenAI)")
+        .about("Always refused: OpenAI's API cancels what is made in the background, and here a client waits for each answer.")
+        .path("id", "The id of the answer.", "resp_1")
+        .fails(Error::Refused { code: "invalid_request_error", detail: "Cannot cancel a synchronous response.".to_owned() })
         .fails(Error::NotFound(Resource::Path))
 }
 

@@ -435,6 +435,16 @@ pub(super) fn kept_body(id: &str, user: &str, now: i64) -> Statement {
     )
 }
 
+/// Finds an answer that is kept: a row if there is one.
+pub(super) fn is_kept(id: &str, user: &str, now: i64) -> Statement {
+    sql!(
+        "SELECT 'true' AS json FROM model_responses WHERE id = ?1 AND user_id = ?2 AND expires_at > ?3",
+        id,
+        user,
+        now
+    )
+}
+
 /// The key of the object that holds an answer, if there is one.
 pub(super) fn kept_file(id: &str, user: &str, now: i64) -> Statement {
     sql!(

@@ -213,6 +213,10 @@ async fn read_named(
 
 /// `GET /v1/responses/{id}`
 pub(crate) async fn show(context: RequestContext) -> Result<Response, Error> {
+    if context.query("stream").as_deref() == Some("true") {
+        let words = "This response cannot be streamed because it was not created with background=true.";
+        return Err(only_in_background(words));
+    }
     let (id, user) = (context.param("id"), context.caller.user_id()?);
     let database = context.database()?;
     let body = large::with_row(async || read_body(id, user, &context.env, &database).await).await?;
@@ -268,6 +272,20 @@ pub(crate) async fn delete(context: RequestContext) -> Result<Response, Error> {
         return Err(not_stored());
     }
     Ok(Response::json(200, json!({ "id": id, "object": "response.deleted", "deleted": true }).to_string()))
+}
+
+/// `POST /v1/responses/{id}/cancel`: none can be cancelled, because a client waits for each answer that is made here.
+pub(crate) async fn cancel(context: RequestContext) -> Result<Response, Error> {
+    let (id, user) = (context.param("id"), context.caller.user_id()?);
+    if context.database()?.query(store::is_kept(id, user, now_ms())).await?.is_empty() {
+        return Err(not_stored());
+    }
+    Err(only_in_background("Cannot cancel a synchronous response."))
+}
+
+/// What OpenAI's API can do only with a response that it makes in the background. The words are OpenAI's.
+fn only_in_background(words: &str) -> Error {
+    DialectError::new(Class::Invalid, words).into()
 }
 
 /// Why an answer may not be found.

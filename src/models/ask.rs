@@ -280,7 +280,9 @@ fn upstream_dialect(candidate: &Candidate, question: &Question<'_>) -> Dialect {
     let (provider, request) = (&candidate.provider, question.request);
     let usual = provider.dialect_for(question.client);
     let is_rendered = question.body.is_none_or(|(_, dialect)| dialect != usual);
-    if (is_rendered || candidate.is_substitute) && candidate.needs_responses(request) {
+    // Several answers are Chat Completions' alone, also if their request was redacted.
+    let has_other_form = usual != question.client || request.n <= Some(1);
+    if (is_rendered || candidate.is_substitute) && has_other_form && candidate.needs_responses(request) {
         Dialect::Responses
     } else {
         usual

@@ -91,7 +91,7 @@ for (const [path, body] of Object.entries(BODIES)) {
 
 test("several answers with functions are asked for by the same API whether or not a text is redacted", async () => {
   const body = { ...BODIES["/v1/chat/completions"], stop: undefined, n: 2, reasoning_effort: "none", messages: [HI] };
-  for (const content of ["Hi", `ghp_${"x1".repeat(18)}`]) {
+  for (const content of ["Hi", "ghp_abcdefghijklmnopqrstuvwxyz0123456789"]) {
     const response = await worker.api("POST", "/v1/chat/completions", { ...body, messages: [{ role: "user", content }] }, as(key));
     assert.equal(response.status, 200, await response.text());
     const { path, body: { n, tools, messages } } = gpt.requests.at(-1);

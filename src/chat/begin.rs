@@ -5,7 +5,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    images::Image,
+    NewMessage,
+    model::Ask,
     prompt::HistoryMessage,
     settings::Chat,
     store,
@@ -14,7 +15,7 @@ use super::{
 use crate::settings::FromVars as _;
 use crate::{
     error::{Error, Resource},
-    http::{RequestContext, caller},
+    http::caller,
     identity::{Scope, User},
     models::SealedKey,
     platform::clock::now_ms,
@@ -42,23 +43,21 @@ pub(super) struct TurnContext {
     pub(super) keys: Option<Vec<SealedKey>>,
 }
 
-/// Begins `turn` with `message` and its pictures, and reads the user's keys of providers on the way if asked.
+/// Begins `turn` with the message `new`, and reads the user's keys of providers on the way if asked.
 ///
 /// # Errors
 /// [`NOT_FOUND`] for another user's project and for an id that no project can
 /// have; [`Error::Forbidden`] for a key that may not make projects.
 pub(super) async fn begin(
     turn: &ChatTurn,
-    message: &str,
-    images: &[Image],
+    new: &NewMessage,
     reads_keys: bool,
-    context: &RequestContext,
-    user: &User,
-    database: &Database,
+    ask: &Ask<'_>,
 ) -> Result<BeginOutcome, Error> {
-    let images = (!images.is_empty()).then(|| json!(images).to_string());
+    let Ask { context, user, database, .. } = *ask;
+    let images = (!new.images.is_empty()).then(|| json!(new.images).to_string());
     let question = store::NewQuestion {
-        message,
+        message: &new.message,
         // The same text with another picture is another message.
         is_unique: context.has_idempotency_key() || images.is_some(),
         images,
@@ -72,7 +71,7 @@ pub(super) async fn begin(
         may_begin_project(turn, user, database).await?;
         let now = now_ms();
         let [read, earlier, insert] = store::begin(turn, &question, now);
-        let make = projects::begin(&turn.project_id, &turn.user, name_of(message), now);
+        let make = projects::begin(&turn.project_id, &turn.user, name_of(&new.message), now);
         let made;
         [made, project, history, rows] = database.batch([make, read, earlier, insert]).await?;
         has_made_project = !made.is_empty();

@@ -37,83 +37,121 @@ const SAVES: u32 = 20;
 /// The row of the answer no longer exists.
 pub(super) const DELETED: Error = Error::NotFound(Resource::Project);
 
-/// Carries the answer to the client and saves it. Runs in the background of
-/// the request, whether or not the client stays.
-pub(super) async fn carry(
-    turn: ChatTurn,
-    base: Base,
-    (source, arriving): (Source, Arriving),
-    client: Writer,
-    format: ChatFormat,
-    deadlines: Deadlines,
-    database: Database,
-) {
-    let is_translated = arriving.is_translated();
-    let arriving = Rc::new(RefCell::new(arriving));
-    let rewrite = match format {
-        ChatFormat::Events if is_translated => Some(translated(arriving.clone())),
-        ChatFormat::Events => None,
-        ChatFormat::Text => Some(pieces::rewrite(arriving.clone())),
-    };
-    let unwanted = source.unwanted();
-    let checkpoint = async |new: Vec<u8>| {
-        let checkpoint = checkpoint(&turn, &mut arriving.borrow_mut(), &new);
-        let cost = turn.cost(arriving.borrow().message()).unwrap_or_default();
-        let draw = turn.reserved.as_ref().and_then(|reserved| reserved.draw(cost));
-        // A failed checkpoint is made up for by the next one, or by the save at the end.
-        if let Ok(rows) = database.batch_all([checkpoint].into_iter().chain(draw).collect()).await {
-            arriving.borrow_mut().keep();
-            if let (Some(reserved), Some(drawn)) = (&turn.reserved, rows.get(1))
-                && !drawn.is_empty()
-            {
-                reserved.has_drawn(cost);
+/// An answer that has begun, and where it belongs.
+pub(super) struct Answer {
+    pub(super) turn: ChatTurn,
+    pub(super) base: Base,
+    pub(super) deadlines: Deadlines,
+    pub(super) database: Database,
+}
+
+impl Answer {
+    /// Carries the answer to the client and saves it. Runs in the background of
+    /// the request, whether or not the client stays.
+    pub(super) async fn carry(self, source: Source, arriving: Arriving, client: Writer) {
+        let is_translated = arriving.is_translated();
+        let arriving = Rc::new(RefCell::new(arriving));
+        let rewrite = match self.turn.format {
+            ChatFormat::Events if is_translated => Some(translated(arriving.clone())),
+            ChatFormat::Events => None,
+            ChatFormat::Text => Some(pieces::rewrite(arriving.clone())),
+        };
+        let unwanted = source.unwanted();
+        let checkpoint = async |new: Vec<u8>| {
+            if self.checkpoint(&arriving, &new).await == Checkpoint::Refused {
+                unwanted.set(self.is_stopped().await);
             }
-            if rows.first().is_some_and(Rows::is_empty) {
-                let stopped =
-                    database.query(store::require_not_stopped(&turn)).await == Err(Error::GuardFailed);
-                unwanted.set(stopped);
-            }
+        };
+        let Outcome { received, end, client } =
+            source.pump(client, rewrite, self.deadlines, checkpoint).await;
+        let mut arriving = arriving.take();
+        arriving.finish(&received, end == End::Closed);
+        let last: Vec<Vec<u8>> = match self.turn.format {
+            ChatFormat::Events => vec![arriving.pass_events_on()],
+            ChatFormat::Text => pieces::of(arriving.pass_on()).map(String::into_bytes).collect(),
+        };
+        let (message, saved) = self.settle(arriving.into_message()).await;
+        let Some(client) = client else { return };
+        // A client of Claude's own events has got its `error` event already.
+        let has_sent_error =
+            || self.turn.format == ChatFormat::Events && !is_translated && sse::has_event(&received, "error");
+        let events = match message.error {
+            Some(_) if has_sent_error() => Vec::new(),
+            _ => final_events(&self.turn, &message, end, saved.map(|changes| self.kept(&message, changes))),
+        };
+        for events in pieces::together(last.into_iter().chain(events.into_iter().map(String::into_bytes))) {
+            // A client that leaves now misses only these events.
+            let _ = client.write(&events).await;
         }
-    };
-    let Outcome { received, end, client } = source.pump(client, rewrite, deadlines, checkpoint).await;
-    let mut arriving = arriving.take();
-    arriving.finish(&received, end == End::Closed);
-    let last: Vec<Vec<u8>> = match format {
-        ChatFormat::Events => vec![arriving.pass_events_on()],
-        ChatFormat::Text => pieces::of(arriving.pass_on()).map(String::into_bytes).collect(),
-    };
-    let mut message = arriving.into_message();
-    // The cost first: a kill between the two loses a part of the answer, and no money.
-    reconcile(&turn, &message, &database).await;
-    let mut saved = save(&turn, &message, base.clone(), &database).await;
-    if saved == Err(Error::GuardFailed) {
-        // The answer was complete before we saw that the user had stopped it: leave the code alone.
-        message = Message::kept(message.text, message.model, message.usage, false);
-        saved = save(&turn, &message, base, &database).await;
+        client.close().await;
     }
-    if let Err(error) = &saved {
-        log::line(&json!({
-            "level": "error", "event": "chat.save", "message_id": turn.id, "code": error.code(),
-            "detail": error.internal_detail().map(redact::text),
-        }));
+
+    /// Saves what has come since the last checkpoint, and books what it cost. A failed checkpoint is made up for by the
+    /// next one, or by the save at the end.
+    async fn checkpoint(&self, arriving: &RefCell<Arriving>, new: &[u8]) -> Checkpoint {
+        let text = text_so_far(&self.turn, &mut arriving.borrow_mut(), new);
+        let cost = self.turn.cost(arriving.borrow().message()).unwrap_or_default();
+        let reserved = self.turn.reserved.as_ref();
+        let draw = reserved.and_then(|reserved| reserved.draw(cost));
+        let Ok(rows) = self.database.batch_all([text].into_iter().chain(draw).collect()).await else {
+            return Checkpoint::Failed;
+        };
+        arriving.borrow_mut().keep();
+        if let (Some(reserved), Some(drawn)) = (reserved, rows.get(1))
+            && !drawn.is_empty()
+        {
+            reserved.has_drawn(cost);
+        }
+        if rows.first().is_some_and(Rows::is_empty) { Checkpoint::Refused } else { Checkpoint::Kept }
     }
-    let Some(client) = client else { return };
-    // A client of Claude's own events has got its `error` event already.
-    let has_sent_error =
-        || format == ChatFormat::Events && !is_translated && sse::has_event(&received, "error");
-    let events = match message.error {
-        Some(_) if has_sent_error() => Vec::new(),
-        _ => final_events(&turn, &message, turn.cost(&message), end, format, saved),
-    };
-    for events in pieces::together(last.into_iter().chain(events.into_iter().map(String::into_bytes))) {
-        // A client that leaves now misses only these events.
-        let _ = client.write(&events).await;
+
+    fn kept(&self, message: &Message, changes: Changes) -> Kept {
+        Kept { changes, cost_micro_usd: self.turn.cost(message) }
     }
-    client.close().await;
+
+    /// Whether the user has stopped the answer.
+    async fn is_stopped(&self) -> bool {
+        self.database.query(store::require_not_stopped(&self.turn)).await == Err(Error::GuardFailed)
+    }
+
+    /// Books and saves the answer, and returns it as it was saved.
+    async fn settle(&self, mut message: Message) -> (Message, Result<Changes, Error>) {
+        let Self { turn, base, database, .. } = self;
+        // The cost first: a kill between the two loses a part of the answer, and no money.
+        reconcile(turn, &message, database).await;
+        let mut saved = save(turn, &message, base, database).await;
+        if saved == Err(Error::GuardFailed) {
+            // The answer was complete before we saw that the user had stopped it: leave the code alone.
+            message = Message::kept(message.text, message.model, message.usage, false);
+            saved = save(turn, &message, base, database).await;
+        }
+        if let Err(error) = &saved {
+            log::line(&json!({
+                "level": "error", "event": "chat.save", "message_id": turn.id, "code": error.code(),
+                "detail": error.internal_detail().map(redact::text),
+            }));
+        }
+        (message, saved)
+    }
+}
+
+/// What is kept of an answer besides its text.
+pub(super) struct Kept {
+    pub(super) changes: Changes,
+    pub(super) cost_micro_usd: Option<i64>,
+}
+
+/// The result of a checkpoint.
+#[derive(PartialEq, Eq)]
+enum Checkpoint {
+    Kept,
+    /// The row takes no more text: the user has stopped the answer, or it is gone.
+    Refused,
+    Failed,
 }
 
 /// Reads the new bytes, and saves the text that is not saved yet.
-fn checkpoint(turn: &ChatTurn, arriving: &mut Arriving, new: &[u8]) -> Statement {
+fn text_so_far(turn: &ChatTurn, arriving: &mut Arriving, new: &[u8]) -> Statement {
     match arriving.checkpoint(new) {
         (_, "") => store::touch(turn, now_ms()),
         (kept, text) => store::checkpoint(turn, kept, text, now_ms()),
@@ -161,12 +199,12 @@ pub(super) async fn refund(statements: Vec<Statement>, database: &Database) {
 async fn save(
     turn: &ChatTurn,
     message: &Message,
-    mut base: Base,
+    asked_with: &Base,
     database: &Database,
 ) -> Result<Changes, Error> {
-    let asked_with = base.code.clone();
+    let mut base = asked_with.clone();
     for tries in 1..=SAVES {
-        match save_once(turn, message, &base, &asked_with, database).await {
+        match save_once(turn, message, &base, &asked_with.code, database).await {
             Ok(Some(saved)) => return Ok(saved),
             // Another request changed the code meanwhile: merge into the new code.
             Ok(None) => {
@@ -219,13 +257,11 @@ async fn save_once(
 pub(super) fn final_events(
     turn: &ChatTurn,
     message: &Message,
-    cost: Option<i64>,
     end: End,
-    format: ChatFormat,
-    saved: Result<Changes, Error>,
+    saved: Result<Kept, Error>,
 ) -> Vec<String> {
     match saved {
-        Ok(changes) if message.is_complete() => done_events(turn, message, cost, format, &changes),
+        Ok(kept) if message.is_complete() => done_events(turn, message, &kept),
         Ok(_) => vec![error_event(interruption(message, end))],
         Err(DELETED) => {
             vec![error_event(("not_found_error", "The project was deleted during the answer"))]
@@ -234,27 +270,21 @@ pub(super) fn final_events(
     }
 }
 
-fn done_events(
-    turn: &ChatTurn,
-    message: &Message,
-    cost: Option<i64>,
-    format: ChatFormat,
-    changes: &Changes,
-) -> Vec<String> {
+fn done_events(turn: &ChatTurn, message: &Message, kept: &Kept) -> Vec<String> {
     let mut what_was_saved = json!({
         "messageId": turn.id,
         "projectId": turn.project_id,
         "usage": message.usage,
         "model": turn.answered_as(message),
-        "costMicroUsd": cost,
+        "costMicroUsd": kept.cost_micro_usd,
     });
     if let (Some(note), Some(fields)) = (&turn.note, what_was_saved.as_object_mut()) {
         fields.insert("note".to_owned(), note.as_str().into());
     }
     vec![
-        sse::event("files", &json!(changes)),
+        sse::event("files", &json!(kept.changes)),
         sse::event("saved", &what_was_saved),
-        match format {
+        match turn.format {
             ChatFormat::Events => sse::event("done", &json!({ "type": "done", "done": true })),
             // Without an event name, as readers of `{"text"}` pieces expect.
             ChatFormat::Text => {

@@ -7,7 +7,13 @@ use hatch_wire::{
 };
 use serde_json::{Value, json};
 
-use super::{carry, changes::Changes, pieces, settings::ChatFormat, store, turn::ChatTurn};
+use super::{
+    carry::{self, Kept},
+    pieces,
+    settings::ChatFormat,
+    store,
+    turn::ChatTurn,
+};
 use crate::{
     error::Error,
     http::RequestContext,
@@ -26,16 +32,12 @@ const KEEP_ALIVE_MS: i64 = 10_000;
 
 /// Streams the answer of `turn`: its text so far, then the rest as it comes.
 /// Returns none if no such turn was begun.
-pub(super) async fn answer(
-    turn: ChatTurn,
-    format: ChatFormat,
-    context: &RequestContext,
-) -> Result<Option<Response>, Error> {
+pub(super) async fn answer(turn: ChatTurn, context: &RequestContext) -> Result<Option<Response>, Error> {
     let database = context.database()?;
     let first = database.query(store::progress(&turn.id, &turn.user, 0)).await?.first()?;
     let Some(first) = first else { return Ok(None) };
     let (client, body) = stream::channel()?;
-    let follower = Follower { turn, format, database, known: 0, last_write_ms: now_ms() };
+    let follower = Follower { turn, database, known: 0, last_write_ms: now_ms() };
     context.background.run(async move {
         // A client that leaves can send the request again.
         let _ = follower.follow(first, &client).await;
@@ -48,7 +50,6 @@ pub(super) async fn answer(
 pub(super) async fn twin(
     turn: ChatTurn,
     message: &str,
-    format: ChatFormat,
     context: &RequestContext,
 ) -> Result<Option<Response>, Error> {
     if context.has_idempotency_key() {
@@ -57,14 +58,13 @@ pub(super) async fn twin(
     let found = context.database()?.query(store::twin(&turn, message, now_ms())).await?;
     let twin = found.first::<store::ExistingTurn>()?.and_then(|project| project.twin);
     match twin {
-        Some(id) => answer(turn.answered_by(id), format, context).await,
+        Some(id) => answer(turn.answered_by(id), context).await,
         None => Ok(None),
     }
 }
 
 struct Follower {
     turn: ChatTurn,
-    format: ChatFormat,
     database: Database,
     /// How many characters of the answer the client has.
     known: i64,
@@ -113,7 +113,7 @@ impl Follower {
 
     /// The events before the text.
     fn head(&self, progress: &store::Progress) -> Vec<String> {
-        if self.format == ChatFormat::Text {
+        if self.turn.format == ChatFormat::Text {
             return Vec::new();
         }
         let message = json!({
@@ -128,7 +128,7 @@ impl Follower {
     }
 
     fn text(&self, text: &str) -> Vec<String> {
-        match self.format {
+        match self.turn.format {
             _ if text.is_empty() => Vec::new(),
             ChatFormat::Text => pieces::of(text).collect(),
             ChatFormat::Events => {
@@ -140,19 +140,18 @@ impl Follower {
 
     /// The events after the text: the answer is saved, or was cut off.
     async fn end(&mut self) -> Vec<String> {
-        let saved = self.saved().await;
-        let (message, cost, saved) = match saved {
-            Ok(Some((message, cost, saved))) => (message, cost, Ok(saved)),
-            Ok(None) => (Message::default(), None, Err(carry::DELETED)),
+        let (message, kept) = match self.saved().await {
+            Ok(Some((message, kept))) => (message, Ok(kept)),
+            Ok(None) => (Message::default(), Err(carry::DELETED)),
             Err(error) => {
                 log::failure("chat.follow", &error);
-                (Message::default(), None, Err(error))
+                (Message::default(), Err(error))
             }
         };
         // Text that was saved after the last poll.
         let known = usize::try_from(self.known).unwrap_or(usize::MAX);
         let mut events = self.text(&message.text.chars().skip(known).collect::<String>());
-        if self.format == ChatFormat::Events && message.is_complete() {
+        if self.turn.format == ChatFormat::Events && message.is_complete() {
             let stop = json!({ "stop_reason": "end_turn", "stop_sequence": null });
             events.extend([
                 claude_event(&json!({ "type": "content_block_stop", "index": 0 })),
@@ -160,19 +159,20 @@ impl Follower {
                 claude_event(&json!({ "type": "message_stop" })),
             ]);
         }
-        events.extend(carry::final_events(&self.turn, &message, cost, End::Cut, self.format, saved));
+        events.extend(carry::final_events(&self.turn, &message, End::Cut, kept));
         events
     }
 
-    /// Reads the saved answer, its cost and its changes. A lost one is first marked as interrupted.
-    async fn saved(&mut self) -> Result<Option<(Message, Option<i64>, Changes)>, Error> {
+    /// Reads the saved answer. A lost one is first marked as interrupted.
+    async fn saved(&mut self) -> Result<Option<(Message, Kept)>, Error> {
         let (id, user) = (self.turn.id.as_str(), self.turn.user.as_str());
         let lost = store::interrupt_lost(Some(id), now_ms() - store::SILENT_MS);
         let [_, saved] = self.database.batch([lost, store::saved(id, user)]).await?;
         let Some(saved) = saved.first::<store::Saved>()? else { return Ok(None) };
         let is_complete = saved.status == "complete";
         let message = Message::kept(saved.content, saved.model, saved.usage.unwrap_or_default(), is_complete);
-        Ok(Some((message, saved.cost_micro_usd, saved.changes.unwrap_or_default())))
+        let kept = Kept { changes: saved.changes.unwrap_or_default(), cost_micro_usd: saved.cost_micro_usd };
+        Ok(Some((message, kept)))
     }
 }
 

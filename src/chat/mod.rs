@@ -31,6 +31,7 @@ use worker::Env;
 use self::{
     arriving::Arriving,
     begin::{BeginOutcome, NOT_FOUND, TurnContext},
+    carry::Answer,
     images::Image,
     model::{Ask, Choice},
     settings::{Chat, ChatFormat},
@@ -82,12 +83,12 @@ struct NewMessage {
 pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
     let user = context.caller.user()?;
     let format = format(&context)?;
-    let new: NewMessage = body::json(&context).await?;
-    let budget = Chat::of(&context.settings)?.prompt_budget();
+    let mut new: NewMessage = body::json(&context).await?;
+    let wanted = new.model.take();
     let database = context.database()?;
     let id = context.new_id("answer")?;
     let ask = Ask {
-        wanted: new.model.as_deref(),
+        wanted: wanted.as_deref(),
         has_images: !new.images.is_empty(),
         turn_id: &id,
         user,
@@ -98,9 +99,10 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
     let mut turn = ChatTurn {
         id: id.clone(),
         question_id: context.new_id("question")?,
-        project_id: begin::project_id(new.project_id),
+        project_id: begin::project_id(std::mem::take(&mut new.project_id)),
         user: user.id.clone(),
         model: choice.model.name().to_owned(),
+        format,
         note: choice.note.clone(),
         prompt_tokens: 0,
         counted: None,
@@ -108,7 +110,7 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
         pricing: None,
     };
     if context.is_again()
-        && let Some(answer) = follow::answer(turn.clone(), format, &context).await?
+        && let Some(answer) = follow::answer(turn.clone(), &context).await?
     {
         context.mark_replay();
         return Ok(answer);
@@ -117,40 +119,56 @@ pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {
     turn.counted = match quotas::take(Quota::Chat, 1, &turn.user, limits, &database).await {
         Ok(counted) => counted,
         // A repeated message does not count against the limit again.
-        Err(refused) => return follow::twin(turn, &new.message, format, &context).await?.ok_or(refused),
+        Err(refused) => return follow::twin(turn, &new.message, &context).await?.ok_or(refused),
     };
-    let begun =
-        begin::begin(&turn, &new.message, &new.images, choice.wants_keys, &context, user, &database).await;
-    let opening = match begun {
-        Ok(BeginOutcome::New(opening)) => opening,
+    match begin::begin(&turn, &new, choice.wants_keys, &ask).await {
+        Ok(BeginOutcome::New(opening)) => answer(new, opening, choice, turn, &ask).await,
         Ok(BeginOutcome::Twin(id)) => {
-            carry::refund(turn.counted.iter().map(Taken::refund).collect(), &database).await;
-            return follow::answer(turn.answered_by(id), format, &context).await?.ok_or(NOT_FOUND);
+            uncount(&turn, &database).await;
+            follow::answer(turn.answered_by(id), &context).await?.ok_or(NOT_FOUND)
         }
         Err(error) => {
-            carry::refund(turn.counted.iter().map(Taken::refund).collect(), &database).await;
-            return Err(error);
+            uncount(&turn, &database).await;
+            Err(error)
         }
-    };
+    }
+}
+
+/// Asks the model, and begins the response.
+async fn answer(
+    new: NewMessage,
+    opening: TurnContext,
+    choice: Choice,
+    mut turn: ChatTurn,
+    ask: &Ask<'_>,
+) -> Result<Response, Error> {
+    let Ask { context, database, .. } = *ask;
     let deadlines =
         Deadlines { idle_ms: context.settings.timeouts.idle_ms, after_client_ms: AFTER_CLIENT_MS };
     let TurnContext { base, history, has_made_project, keys } = opening;
+    let budget = Chat::of(&context.settings)?.prompt_budget();
     let prompt = prompt::ChatPrompt::new(new.message, &base.code, history, budget).with(new.images);
-    let started = match choice.knowing(keys, &ask).await {
-        Ok(choice) => ask_model(&choice, prompt, &mut turn, &ask, deadlines).await,
+    let started = match choice.knowing(keys, ask).await {
+        Ok(choice) => ask_model(&choice, prompt, &mut turn, ask, deadlines).await,
         Err(error) => Err(error),
     };
-    let (answer, (client, body)) = match started {
+    let ((source, arriving), (client, body)) = match started {
         Ok(started) => started,
         Err(error) => {
-            undo(&turn, has_made_project, &database).await?;
+            undo(&turn, has_made_project, database).await?;
             return Err(error);
         }
     };
     let response =
         turn.counted.iter().fold(Response::events(body), |response, counted| counted.add_headers(response));
-    context.background.run(carry::carry(turn, base, answer, client, format, deadlines, database));
+    let answer = Answer { turn, base, deadlines, database: database.clone() };
+    context.background.run(answer.carry(source, arriving, client));
     Ok(response)
+}
+
+/// Takes back that a message was counted which is not asked.
+async fn uncount(turn: &ChatTurn, database: &Database) {
+    carry::refund(turn.counted.iter().map(Taken::refund).collect(), database).await;
 }
 
 /// Undoes a turn to which no answer came. The sweep ends rows that remain.

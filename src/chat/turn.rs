@@ -4,6 +4,7 @@ use hatch_code::CodeMap;
 use hatch_wire::anthropic::Message;
 use serde::Deserialize;
 
+use super::settings::ChatFormat;
 use crate::{
     error::Error,
     identity::quotas::Taken,
@@ -20,6 +21,8 @@ pub(super) struct ChatTurn {
     pub(super) project_id: String,
     pub(super) user: String,
     pub(super) model: String,
+    /// The form in which its client gets the answer.
+    pub(super) format: ChatFormat,
     /// Says that another model answers than the one asked for.
     pub(super) note: Option<String>,
     /// About how many tokens the prompt has.

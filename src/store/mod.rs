@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// The database: D1, or Turso when `DATABASE_URL` is set. All SQL runs on both.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Database {
     D1(d1::D1),
     Turso(&'static Turso),

@@ -249,6 +249,11 @@ test("a moderation model judges the request before the model is asked, and the a
   }
   const flagged = await ask(flagging);
   assert.deepEqual([flagged.status, flagged.headers.get("x-gateway-warnings")], [200, "guardrail: moderation:hate"]);
+  // The same rule for all keys of a user.
+  const eve = await signIn();
+  const eves = await keyOf(eve);
+  assert.deepEqual((await ok("PUT", "/v1/guardrails", { input: rule }, eve.token)).input.moderation.action, "block");
+  assert.match((await (await ask(eves)).json()).error.message, /moderation:hate/);
 });
 
 test("text that a guardrail removes is not stored either", async () => {

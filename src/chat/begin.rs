@@ -1,11 +1,13 @@
 //! Begins a turn: writes its rows, in one batch. For an id without a project
 //! it makes the project, and runs the batch again with it.
 
+use garde::Validate;
+use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    NewMessage,
+    images::{self, Image},
     model::Ask,
     prompt::HistoryMessage,
     settings::Chat,
@@ -15,7 +17,7 @@ use super::{
 use crate::settings::FromVars as _;
 use crate::{
     error::{Error, Resource},
-    http::caller,
+    http::{body, caller},
     identity::{Scope, User},
     models::SealedKey,
     platform::clock::now_ms,
@@ -26,6 +28,27 @@ pub(super) const NOT_FOUND: Error = Error::NotFound(Resource::Project);
 
 /// The longest name of a project that a message begins, in characters.
 const NAME_CHARS: usize = 60;
+
+/// A message of the user.
+#[derive(Debug, Deserialize, Validate)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NewMessage {
+    #[garde(length(chars, min = 1, max = 64))]
+    pub(super) project_id: String,
+    #[garde(length(chars, min = 1, max = 32_000), custom(body::not_blank))]
+    #[cfg_attr(test, schemars(regex(pattern = crate::openapi::NOT_BLANK)))]
+    pub(super) message: String,
+    #[serde(default)]
+    #[garde(inner(length(chars, min = 1, max = 128)))]
+    #[cfg_attr(test, schemars(length(min = 1, max = 128)))]
+    pub(super) model: Option<String>,
+    /// Shown to the model with this message, and kept with it.
+    #[serde(default)]
+    #[garde(length(max = images::MAX_IMAGES), dive)]
+    #[cfg_attr(test, schemars(length(max = 4)))]
+    pub(super) images: Vec<Image>,
+}
 
 /// How a message was taken.
 pub(super) enum BeginOutcome {

@@ -24,15 +24,12 @@ pub(crate) use store::MessageView;
 pub(crate) use store::{OWNED, keys_of_token};
 mod turn;
 
-use garde::Validate;
-use serde::Deserialize;
 use worker::Env;
 
 use self::{
     arriving::Arriving,
-    begin::{BeginOutcome, NOT_FOUND, TurnContext},
+    begin::{BeginOutcome, NOT_FOUND, NewMessage, TurnContext},
     carry::Answer,
-    images::Image,
     model::{Ask, Choice},
     settings::{Chat, ChatFormat},
     turn::ChatTurn,
@@ -58,26 +55,6 @@ use crate::{
 const AFTER_CLIENT_MS: i64 = 25_000;
 /// How often `alive_at` is written while a turn waits for its first byte.
 const TOUCH_MS: u64 = 3_000;
-
-#[derive(Debug, Deserialize, Validate)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-struct NewMessage {
-    #[garde(length(chars, min = 1, max = 64))]
-    project_id: String,
-    #[garde(length(chars, min = 1, max = 32_000), custom(body::not_blank))]
-    #[cfg_attr(test, schemars(regex(pattern = crate::openapi::NOT_BLANK)))]
-    message: String,
-    #[serde(default)]
-    #[garde(inner(length(chars, min = 1, max = 128)))]
-    #[cfg_attr(test, schemars(length(min = 1, max = 128)))]
-    model: Option<String>,
-    /// Shown to the model with this message, and kept with it.
-    #[serde(default)]
-    #[garde(length(max = images::MAX_IMAGES), dive)]
-    #[cfg_attr(test, schemars(length(max = 4)))]
-    images: Vec<Image>,
-}
 
 /// `POST /api/chat`
 pub(crate) async fn stream(context: RequestContext) -> Result<Response, Error> {

@@ -5,7 +5,8 @@ use schemars::{JsonSchema, json_schema};
 use serde_json::json;
 
 use super::{
-    NOT_FOUND, NewMessage,
+    NOT_FOUND,
+    begin::NewMessage,
     model::images_unread,
     store::{MessageView, Role, Status},
 };

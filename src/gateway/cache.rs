@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    guard::Guards,
+    guardrails::Guards,
     request::{CacheControl, GatewayRequest},
-    stored_responses::with_thoughts,
+    stored::responses::with_thoughts,
 };
 use crate::{models::Candidate, platform::cache};
 

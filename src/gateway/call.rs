@@ -12,13 +12,12 @@ use worker::Env;
 use super::{
     account::{self, Account},
     cache::{CacheSlot, CachedAnswer},
-    guard::Guards,
+    guardrails::{Guards, moderation},
     ledger::{Budgets, CallCost, CallPrompt, Entry, Outcome},
     live::{self, StreamingCall},
-    moderate,
     request::{GatewayRequest, Options},
-    response, stored,
-    stored_responses::{self, Keep},
+    response,
+    stored::{Keep, completions, responses},
     thoughts::ReasoningSeal,
     tools::join::Step,
 };
@@ -85,8 +84,10 @@ impl Call {
         let query = RouteQuery { names, preference: options.preference, prompt_tokens, allowed, keys: &keys };
         let mut candidates = models::candidates(&query, request, &catalogue, providers)?;
         let mut checked = guards.check(request)?;
-        let text = || moderate::request_text(request);
-        checked.rules.extend(moderate::judge(text, &guards.moderate_input, &keys, context, database).await?);
+        let text = || moderation::request_text(request);
+        checked
+            .rules
+            .extend(moderation::judge(text, &guards.moderate_input, &keys, context, database).await?);
         if keys.is_for_request() {
             only_first_provider(&mut candidates);
         }
@@ -250,8 +251,8 @@ impl Call {
         database: &Database,
     ) -> Result<hatch_dialects::Response, Error> {
         let watched = self.guards.watch(response)?;
-        let (text, rules) = (|| moderate::response_text(&watched), &self.guards.moderate_output);
-        let found = moderate::judge(text, rules, &self.keys, context, database).await?;
+        let (text, rules) = (|| moderation::response_text(&watched), &self.guards.moderate_output);
+        let found = moderation::judge(text, rules, &self.keys, context, database).await?;
         let found: Vec<String> = found.iter().map(|rule| format!("guardrail: {rule}")).collect();
         response::warn(headers, &found.iter().map(String::as_str).collect::<Vec<_>>());
         Ok(watched)
@@ -357,11 +358,11 @@ pub(super) async fn begin(
 pub(super) fn keep(inbound: &GatewayRequest, guards: &Guards, env: &Env) -> Keep {
     match inbound.client {
         Dialect::Responses if inbound.request.store != Some(false) => {
-            Keep::Response(stored_responses::Keeper::of(&inbound.items, guards, env))
+            Keep::Response(responses::Keeper::of(&inbound.items, guards, env))
         }
         Dialect::Chat if inbound.ours.is_stored => {
             let name = inbound.ours.completion_id.clone();
-            Keep::Completion(stored::Keeper::of(&inbound.bytes, name, guards, env))
+            Keep::Completion(completions::Keeper::of(&inbound.bytes, name, guards, env))
         }
         _ => Keep::Nothing,
     }

@@ -10,7 +10,7 @@ use futures::{
 };
 use hatch_dialects::{Dialect, Usage};
 
-use super::{group_commit, large::Unstored, store};
+use super::{group_commit, store, stored::large::Unstored};
 use crate::{
     error::{Error, ModelError},
     http::RequestContext,

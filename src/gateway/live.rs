@@ -8,10 +8,10 @@ use hatch_dialects::{
 
 use super::{
     cache::CacheSlot,
-    guard::Guards,
+    guardrails::Guards,
     ledger::{Entry, Outcome},
     response::{self, Headers},
-    stored_responses,
+    stored::Keep,
 };
 use crate::{
     error::Error,
@@ -42,7 +42,7 @@ pub(super) struct StreamingCall {
     pub(super) reply: Reply,
     pub(super) upstream: Dialect,
     pub(super) idle_ms: i64,
-    pub(super) keep: stored_responses::Keep,
+    pub(super) keep: Keep,
     pub(super) guards: Guards,
     pub(super) client: Dialect,
     /// Where the answer is cached.

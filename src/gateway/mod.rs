@@ -4,10 +4,9 @@
 //! A request is read in its client's dialect (request.rs), its highest cost is
 //! reserved (call.rs), the candidates are asked in their order
 //! (`crate::models`), and the answer is rendered in the client's dialect
-//! (response.rs), as a stream (live.rs), or from the cache (cache.rs). tools/
-//! runs tools here, stored/ and stored_responses.rs store answers for their
-//! users, with the help of large.rs if they are too large for a row. ledger.rs
-//! records the call, with those of other calls (group_commit.rs), and gives back what was
+//! (response.rs), as a stream (live.rs), or from the cache (cache.rs). guardrails/
+//! checks what goes in and comes out, tools/ runs tools here, and stored/ stores
+//! answers for their users. ledger.rs records the call, with those of other calls (group_commit.rs), and gives back what was
 //! not spent.
 
 mod account;
@@ -19,23 +18,17 @@ pub(crate) mod dialect;
 pub(crate) mod dynamic_apps;
 pub(crate) mod embeddings;
 mod group_commit;
-mod guard;
 pub(crate) mod guardrails;
-mod large;
 mod ledger;
 mod live;
 pub(crate) mod models;
-mod moderate;
 pub(crate) mod moderations;
 #[cfg(test)]
 pub(crate) mod openapi;
-mod output_filter;
 mod request;
 mod response;
 mod store;
 pub(crate) mod stored;
-pub(crate) mod stored_responses;
-mod texts;
 mod thoughts;
 pub(crate) mod tools;
 pub(crate) mod usage;

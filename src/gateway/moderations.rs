@@ -7,7 +7,9 @@ use hatch_dialects::{
 };
 use serde_json::json;
 
-use super::{account::Account, call::Call, ledger::Outcome, moderate, request::Options, response};
+use super::{
+    account::Account, call::Call, guardrails::moderation, ledger::Outcome, request::Options, response,
+};
 use crate::{
     error::Error,
     http::{RequestContext, body},
@@ -26,7 +28,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let model = match moderation.model.as_deref() {
         Some(model) if model != models::AUTO => model.to_owned(),
         _ => {
-            moderate::default_model(&Account::of(&context).await?.keys(&context)?, &context, &database)
+            moderation::default_model(&Account::of(&context).await?.keys(&context)?, &context, &database)
                 .await?
         }
     };
@@ -34,7 +36,7 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let mut request = Request { model: model.clone(), ..Request::default() };
     request.messages.push(Message::new(Role::User, vec![Part::text(String::new())]));
     let call = Call::begin(&mut request, vec![&model], &options, None, &context, &database).await?;
-    let answer = moderate::ask(&moderation, call.candidates, &call.keys, models::WHOLE_MS);
+    let answer = moderation::ask(&moderation, call.candidates, &call.keys, models::WHOLE_MS);
     let (posted, usage) = match call.entry.noted(answer, &database).await {
         Ok(answered) => answered,
         Err(unanswered) => return Err(call.entry.fail(unanswered, &database).await),

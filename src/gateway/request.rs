@@ -8,7 +8,10 @@ use hatch_dialects::{
 };
 use serde_json::Value;
 
-use super::{stored, stored_responses, thoughts::ReasoningSeal};
+use super::{
+    stored::{self, responses},
+    thoughts::ReasoningSeal,
+};
 use crate::{
     error::Error,
     http::{RequestContext, body},
@@ -135,9 +138,9 @@ impl GatewayRequest {
         if client == Dialect::Responses {
             let wanted = references(&bytes)?;
             if let Some(id) = &wanted.previous_response_id {
-                previous = stored_responses::items_of(id, user, &context.env, database).await?;
+                previous = responses::items_of(id, user, &context.env, database).await?;
             }
-            named = stored_responses::items_named(&wanted.items, user, &context.env, database).await?;
+            named = responses::items_named(&wanted.items, user, &context.env, database).await?;
         }
         let find = |id: &str| named.iter().find(|(known, _)| known == id).map(|(_, item)| item.clone());
         let sealed = ReasoningSeal::of(context, user);

@@ -415,7 +415,7 @@ pub(super) fn keep(user: &str, response: &NewResponse<'_>, now: i64) -> Statemen
     )
 }
 
-/// The items of a stored answer: [`super::stored_responses::KeptItems`].
+/// The items of a stored answer: [`super::stored::responses::KeptItems`].
 pub(super) fn kept_items(id: &str, user: &str, now: i64) -> Statement {
     sql!(
         "SELECT json_object('items', json(items), 'inputItems', input_items, 'file', file) AS json
@@ -457,7 +457,7 @@ pub(super) fn kept_file(id: &str, user: &str, now: i64) -> Statement {
 }
 
 /// The items of these ids (a JSON list) in a user's newest stored answers, from the newest that has them:
-/// [`super::stored_responses::NamedItem`]. Each answer is stored with all items before it.
+/// [`super::stored::responses::NamedItem`]. Each answer is stored with all items before it.
 pub(super) fn kept_named(ids: &str, user: &str, now: i64) -> Statement {
     sql!(
         "SELECT json_object('item', json(item.value), 'file', r.file) AS json, max(r.expires_at) FROM (

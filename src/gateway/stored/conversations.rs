@@ -11,11 +11,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use worker::Env;
 
-use super::{Messages, not_found, store};
+use super::{
+    completions::{Messages, not_found},
+    large, store,
+};
 use crate::{
     error::Error,
     gateway::{
-        call, large,
+        call,
         request::{GatewayRequest, Options},
     },
     http::{RequestContext, body, page},

@@ -4,10 +4,12 @@
 use hatch_dialects::Error as DialectError;
 use serde_json::{Map, Value, json};
 
-use super::{Messages, not_found, store};
+use super::{
+    completions::{Messages, not_found},
+    large, store,
+};
 use crate::{
     error::Error,
-    gateway::large,
     http::{RequestContext, body, page},
     platform::response::Response,
     store::page::Page,

@@ -18,12 +18,13 @@ use crate::{
     error::{Error, rfc3339},
     gateway::{
         call::{self, Begun, Whole},
-        dialect,
-        large::{self, Unstored},
-        live,
+        dialect, live,
         request::GatewayRequest,
         response,
-        stored_responses::Keep,
+        stored::{
+            Keep,
+            large::{self, Unstored},
+        },
     },
     http::RequestContext,
     platform::{

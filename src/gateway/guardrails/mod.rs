@@ -1,4 +1,15 @@
-//! `GET` and `PUT /v1/guardrails`: the rules for all requests of a user.
+//! `GET` and `PUT /v1/guardrails`: the rules for all requests of a user. guards.rs applies them, with those of a key, to
+//! what goes to a model (input.rs) and to its answer (output.rs); moderation.rs asks a model to judge both.
+
+mod guards;
+mod input;
+pub(super) mod moderation;
+mod output;
+#[cfg(test)]
+mod tests;
+mod texts;
+
+pub(super) use guards::Guards;
 
 use hatch_guardrails::{Guard, Policy, Rules};
 use serde::Deserialize as _;
@@ -62,10 +73,7 @@ pub(super) fn read(object: Map<String, Value>) -> Result<Policy, Error> {
 fn rules(pointer: &str, value: &Value) -> Result<Rules, Error> {
     let rules: Rules = body::value(value, pointer)?;
     Guard::new(&rules).map_err(|error| Error::invalid(pointer, error.to_string()))?;
-    match rules.moderation {
-        Some(_) => Err(Error::invalid(pointer, "no guardrail of this service asks a moderation model yet")),
-        None => Ok(rules),
-    }
+    Ok(rules)
 }
 
 fn answer(policy: &Policy) -> Result<Response, Error> {

@@ -7,31 +7,27 @@ use hatch_dialects::{Class, Dialect, Error as DialectError, Filter, Request, Res
 use hatch_guardrails::{Finding, Guard, Policy, PolicyError, Rule};
 use serde_json::Value;
 
-use super::{output_filter::OutputFilter, texts};
+use super::{output::OutputFilter, texts};
 use crate::error::Error;
-
-mod input;
-#[cfg(test)]
-mod tests;
 
 /// The guardrails of one request: those of its user, and those of its key.
 #[derive(Debug, Default)]
-pub(super) struct Guards {
-    input: Vec<Guard>,
+pub(in crate::gateway) struct Guards {
+    pub(super) input: Vec<Guard>,
     output: Rc<[Guard]>,
     /// The names of the client's own tools.
     tools: Rc<[String]>,
     /// Its client gets the parts of an answer one after the other, and not all texts as one.
     has_parts: bool,
     /// The rules that a moderation model judges.
-    pub(super) moderate_input: Vec<Rule>,
-    pub(super) moderate_output: Vec<Rule>,
+    pub(in crate::gateway) moderate_input: Vec<Rule>,
+    pub(in crate::gateway) moderate_output: Vec<Rule>,
     /// A text of the policies, for the cache key.
-    pub(super) fingerprint: String,
+    pub(in crate::gateway) fingerprint: String,
 }
 
 impl Guards {
-    pub(super) fn new(policies: &[&Policy]) -> Result<Self, PolicyError> {
+    pub(in crate::gateway) fn new(policies: &[&Policy]) -> Result<Self, PolicyError> {
         let nothing = hatch_guardrails::Rules::default();
         let ready = |side: fn(&Policy) -> &hatch_guardrails::Rules| {
             policies
@@ -52,7 +48,7 @@ impl Guards {
 
     /// Notes what the request says of its answer: the client's own tools may be called, whatever the rules find in their
     /// names.
-    pub(super) fn expect(&mut self, request: &Request) {
+    pub(in crate::gateway) fn expect(&mut self, request: &Request) {
         if self.has_output() {
             self.tools = request.tools.iter().map(|tool| tool.name.clone()).collect();
             self.has_parts = request.dialect.is_some_and(|dialect| dialect != Dialect::Chat);
@@ -60,18 +56,18 @@ impl Guards {
     }
 
     /// Whether a model that gets a client's own body reads what was checked.
-    pub(super) fn have_read(&self, body: &[u8]) -> bool {
+    pub(in crate::gateway) fn have_read(&self, body: &[u8]) -> bool {
         self.input.is_empty() || !has_duplicates(body)
     }
 
     /// Redacts all texts of a JSON value but what only providers read, as [`Self::check`] redacts a request.
-    pub(super) fn redact(&self, value: &mut Value) {
+    pub(in crate::gateway) fn redact(&self, value: &mut Value) {
         texts::redact(value, &self.input);
     }
 
     /// Whether the rules of one side let a text pass, and which of them find
     /// something in it.
-    pub(super) fn inspect(&self, text: &str, is_output: bool) -> (bool, Vec<String>) {
+    pub(in crate::gateway) fn inspect(&self, text: &str, is_output: bool) -> (bool, Vec<String>) {
         let (mut passes, mut rules) = (true, Vec::new());
         let guards = if is_output { &*self.output } else { &self.input };
         for inspection in guards.iter().map(|guard| guard.inspect(text)) {
@@ -81,12 +77,12 @@ impl Guards {
         (passes, rules)
     }
 
-    pub(super) fn has_output(&self) -> bool {
+    pub(in crate::gateway) fn has_output(&self) -> bool {
         !self.output.is_empty()
     }
 
     /// The filter that a stream passes.
-    pub(super) fn filter(&self) -> Option<Box<dyn Filter>> {
+    pub(in crate::gateway) fn filter(&self) -> Option<Box<dyn Filter>> {
         self.has_output().then(|| Box::new(self.output_filter()) as Box<dyn Filter>)
     }
 
@@ -95,7 +91,7 @@ impl Guards {
     }
 
     /// Passes a whole answer through the same filter, and returns the result.
-    pub(super) fn watch(&self, response: &Response) -> Result<Response, DialectError> {
+    pub(in crate::gateway) fn watch(&self, response: &Response) -> Result<Response, DialectError> {
         if !self.has_output() {
             return Ok(response.clone());
         }
@@ -108,7 +104,7 @@ impl Guards {
     }
 }
 
-fn note(findings: &[Finding], rules: &mut Vec<String>) {
+pub(super) fn note(findings: &[Finding], rules: &mut Vec<String>) {
     for finding in findings {
         if !rules.contains(&finding.rule) {
             rules.push(finding.rule.clone());

@@ -1,14 +1,14 @@
 //! Guardrails over whole requests and streams.
 
 use hatch_dialects::{
-    InboundContext, Reply, Stream,
+    Dialect, InboundContext, Reply, Request, Response, Stream,
     request::{Content, Part, Text, ToolCall, ToolKind},
     response::{Choice, StopReason},
 };
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::*;
+use super::guards::Guards;
 
 const SECRET: &str = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
 const BODY: &str = "abcdefghijklmnopqrstuvwxyz0123456789";

@@ -9,12 +9,10 @@ use hatch_guardrails::{Action, OnFailure, Rule};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{
-    guard,
-    ledger::{Budgets, CallCost, Entry, Outcome},
-};
+use super::guards::blocked_by;
 use crate::{
     error::Error,
+    gateway::ledger::{Budgets, CallCost, Entry, Outcome},
     http::RequestContext,
     models::{self, Candidate, Catalogue, FailedCall, KeyLimits, Keys, PostResponse, Prompt, Providers},
     settings::FromVars as _,
@@ -42,13 +40,13 @@ struct Judged {
 }
 
 /// All texts of a request, those of tools' results and files included.
-pub(super) fn request_text(request: &Request) -> String {
+pub(in crate::gateway) fn request_text(request: &Request) -> String {
     let parts = request.messages.iter().flat_map(|message| &message.parts);
     parts.flat_map(Part::texts).collect::<Vec<_>>().join("\n")
 }
 
 /// All texts of an answer.
-pub(super) fn response_text(response: &Response) -> String {
+pub(in crate::gateway) fn response_text(response: &Response) -> String {
     let parts = response.choices.iter().flat_map(|choice| &choice.parts);
     parts.filter_map(Part::as_text).collect::<Vec<_>>().join("\n")
 }
@@ -58,7 +56,7 @@ pub(super) fn response_text(response: &Response) -> String {
 /// # Errors
 /// 400 with the categories if a rule blocks the text, or if the moderation model
 /// does not answer and a rule demands it.
-pub(super) async fn judge(
+pub(in crate::gateway) async fn judge(
     text: impl FnOnce() -> String,
     rules: &[Rule],
     keys: &Keys,
@@ -75,10 +73,10 @@ pub(super) async fn judge(
     match flagged(&text, keys, context, database).await {
         Ok(found) if found.is_empty() => Ok(found),
         // A judgement names no place in the text, so redacting means blocking.
-        Ok(found) if rules.iter().any(|rule| rule.action != Action::Flag) => Err(guard::blocked_by(&found)),
+        Ok(found) if rules.iter().any(|rule| rule.action != Action::Flag) => Err(blocked_by(&found)),
         Ok(found) => Ok(found),
         Err(_) if rules.iter().any(|rule| rule.on_failure == OnFailure::Closed) => {
-            Err(guard::blocked_by(&["moderation:unavailable".to_owned()]))
+            Err(blocked_by(&["moderation:unavailable".to_owned()]))
         }
         Err(_) => Ok(vec!["moderation:unavailable".to_owned()]),
     }
@@ -163,7 +161,7 @@ const MOST_TEXTS: usize = 32;
 /// # Errors
 /// As [`models::post`]'s; 400 for what Llama Guard cannot read. The error has the
 /// usage of the texts that were judged before it.
-pub(super) async fn ask(
+pub(in crate::gateway) async fn ask(
     moderation: &Moderation,
     candidates: Vec<Candidate>,
     keys: &Keys,
@@ -215,7 +213,7 @@ fn judged(texts: &[String], answers: &[Vec<u8>]) -> (Usage, bool) {
 }
 
 /// The first model of the catalogue that can moderate.
-pub(super) async fn default_model(
+pub(in crate::gateway) async fn default_model(
     keys: &Keys,
     context: &RequestContext,
     database: &Database,

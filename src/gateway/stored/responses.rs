@@ -1,6 +1,5 @@
-//! Stores answers. Those of the Responses API are stored for a day, so that a
-//! later request can refer to them by `previous_response_id` or by the id of an
-//! item; those of Chat Completions are stored on request (stored/).
+//! Answers of the Responses API. They are stored for a day, so that a later request can refer to them by
+//! `previous_response_id` or by the id of an item.
 
 use std::collections::BTreeSet;
 
@@ -10,55 +9,23 @@ use serde_json::{Value, json};
 use worker::Env;
 
 use super::{
-    guard::Guards,
     large::{self, MOST_BYTES_IN_ROW, Unstored},
-    store::{self, NewResponse},
-    stored,
-    stored::openai::Wanted,
+    openai::Wanted,
 };
 use crate::{
     error::Error,
+    gateway::{
+        guardrails::Guards,
+        store::{self, NewResponse},
+    },
     http::RequestContext,
     platform::{clock::now_ms, response::Response},
     store::{Database, Statement},
 };
 
-/// What to store of an answer besides the record of its call.
-#[derive(Debug)]
-pub(super) enum Keep {
-    Nothing,
-    /// An answer of the Responses API.
-    Response(Keeper),
-    /// An answer of Chat Completions.
-    Completion(stored::Keeper),
-}
-
-impl Keep {
-    pub(super) fn is_wanted(&self) -> bool {
-        !matches!(self, Self::Nothing)
-    }
-
-    /// What stores a whole answer. An object that is too large for a row is written before.
-    pub(super) async fn statements(
-        self,
-        user: &str,
-        answer: Option<&DialectResponse>,
-        reply: &Reply,
-        database: &Database,
-    ) -> Result<Vec<Statement>, Unstored> {
-        match (self, answer) {
-            (Self::Response(keeper), Some(answer)) => keeper.statements(user, answer, reply, database).await,
-            (Self::Completion(keeper), Some(answer)) => {
-                keeper.statements(user, answer, reply, database).await
-            }
-            _ => Ok(Vec::new()),
-        }
-    }
-}
-
 /// The parts of a request to the Responses API that are stored with its answer.
 #[derive(Debug)]
-pub(super) struct Keeper {
+pub(in crate::gateway) struct Keeper {
     /// The items before the answer's own.
     items: Vec<Value>,
     env: Env,
@@ -67,13 +34,13 @@ pub(super) struct Keeper {
 impl Keeper {
     /// Takes the items of the request and of the answers before it. Text that a
     /// guardrail redacts for the model is redacted in the database too.
-    pub(super) fn of(items: &[Json], guards: &Guards, env: &Env) -> Self {
+    pub(in crate::gateway) fn of(items: &[Json], guards: &Guards, env: &Env) -> Self {
         let mut items: Vec<Value> = items.iter().filter_map(|item| tree(item.as_str())).collect();
         items.iter_mut().for_each(|item| guards.redact(item));
         Self { items, env: env.clone() }
     }
 
-    async fn statements(
+    pub(super) async fn statements(
         &self,
         user: &str,
         answer: &DialectResponse,
@@ -111,7 +78,7 @@ impl Keeper {
 
 /// The reply of a client that asks for the model's thoughts: the next request needs
 /// them, whether this client sees them or not.
-pub(super) fn with_thoughts(reply: &Reply) -> Reply {
+pub(in crate::gateway) fn with_thoughts(reply: &Reply) -> Reply {
     Reply { include_encrypted_reasoning: true, ..reply.clone() }
 }
 
@@ -157,7 +124,7 @@ impl KeptItems {
 }
 
 /// The items of an answer and of all answers before it.
-pub(super) async fn items_of(
+pub(in crate::gateway) async fn items_of(
     id: &str,
     user: &str,
     env: &Env,
@@ -173,7 +140,7 @@ const MOST_NAMED: usize = 500;
 const MOST_FILES: usize = 4;
 
 /// The items of these ids.
-pub(super) async fn items_named(
+pub(in crate::gateway) async fn items_named(
     ids: &[String],
     user: &str,
     env: &Env,

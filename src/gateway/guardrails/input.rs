@@ -7,13 +7,11 @@ use hatch_dialects::{
 };
 use hatch_guardrails::{Action, Finding};
 
-use super::{Guards, blocked_by, note};
-use crate::{
-    error::Error,
-    gateway::texts::{
-        ForEachText, for_each_run, for_each_text, for_each_text_of_schema, for_each_value, for_json,
-    },
+use super::{
+    guards::{Guards, blocked_by, note},
+    texts::{ForEachText, for_each_run, for_each_text, for_each_text_of_schema, for_each_value, for_json},
 };
+use crate::error::Error;
 
 /// The result of checking a request.
 #[derive(Debug, Default)]

@@ -61,7 +61,7 @@ fn gauges(now: i64) -> [(&'static str, &'static str, Statement); 12] {
         ),
         (
             "hatch_answers",
-            "Answers of Claude by status",
+            "Answers in chats by status",
             sql!(
                 r#"SELECT '{status="' || status || '"} ' || count(*) AS json FROM chat_messages
                    WHERE role = 'assistant' GROUP BY status"#

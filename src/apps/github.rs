@@ -1,8 +1,8 @@
 //! GitHub with the user's own token: finds the token, creates and fills
 //! repositories, and pulls what was pushed to an app's repository.
 //!
-//! Handlers: [`create_of_user`], [`create_of_organisation`], [`initial_commit`],
-//! [`commit_changes`], [`pull`].
+//! Handlers: [`create_of_user`], [`initial_commit_of_user`], [`commit_of_user`], the
+//! same of an organisation, and [`pull`].
 
 use std::collections::BTreeMap;
 

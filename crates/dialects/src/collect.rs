@@ -21,6 +21,7 @@ pub struct Collector {
 }
 
 impl Collector {
+    /// Adds an event to the answer.
     pub fn event(&mut self, event: &Event<'_>) {
         match event {
             Event::Start { id, model } => {

@@ -27,6 +27,10 @@ pub struct Completion {
 /// Upper bound of prompts in one request.
 const MAX_PROMPTS: usize = 64;
 
+/// Reads a body of `/v1/completions`: its prompts are a chat each.
+///
+/// # Errors
+/// [`Error`] of the class `Invalid`, with the member at fault.
 pub fn parse_completion(bytes: &[u8]) -> Result<Completion, Error> {
     let f = Fields::of(body(bytes)?, At::ROOT)?;
     let at = f.at().key("prompt");

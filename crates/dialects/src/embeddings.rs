@@ -27,6 +27,10 @@ pub struct Embeddings {
 
 const MAX_INPUTS: usize = 2_048;
 
+/// Reads a body of `/v1/embeddings`.
+///
+/// # Errors
+/// [`Error`] of the class `Invalid`, with the member at fault.
 pub fn parse_embeddings(bytes: &[u8]) -> Result<Embeddings, Error> {
     let f = Fields::of(body(bytes)?, At::ROOT)?;
     let at = f.at().key("input");

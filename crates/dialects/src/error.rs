@@ -145,6 +145,7 @@ impl Class {
 }
 
 impl Error {
+    /// An error of this class, with a message for the client.
     pub fn new(class: Class, message: impl Into<String>) -> Self {
         Self { class, message: message.into(), param: None, code: None }
     }
@@ -169,6 +170,7 @@ impl Error {
         Self::new(Class::Upstream, "The model's provider sent an event that is not JSON")
     }
 
+    /// The same error with the code that clients of the vendor compare.
     #[must_use]
     pub fn with_code(self, code: impl Into<Cow<'static, str>>) -> Self {
         Self { code: Some(code.into()), ..self }

@@ -59,6 +59,7 @@ impl Version {
         }
     }
 
+    /// As the header `anthropic-version` has it.
     pub fn name(self) -> &'static str {
         match self {
             Self::V2023_06_01 => "2023-06-01",

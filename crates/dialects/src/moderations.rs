@@ -7,6 +7,7 @@ use crate::{
     write::{self, Object},
 };
 
+/// A request to judge texts: `/v1/moderations`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Moderation {
     pub model: Option<String>,
@@ -31,6 +32,10 @@ pub const CATEGORIES: [&str; 13] = [
     "violence/graphic",
 ];
 
+/// Reads a body of `/v1/moderations`.
+///
+/// # Errors
+/// [`Error`] of the class `Invalid`, with the member at fault.
 pub fn parse_moderation(bytes: &[u8]) -> Result<Moderation, Error> {
     let f = Fields::of(body(bytes)?, At::ROOT)?;
     let input = f.need("input")?;
@@ -40,6 +45,7 @@ pub fn parse_moderation(bytes: &[u8]) -> Result<Moderation, Error> {
     Ok(Moderation { model: f.string("model")?, input: input.into() })
 }
 
+/// The body for a provider, with its name of the model.
 pub fn render_moderation(request: &Moderation, model: &str) -> String {
     write::object(|o| {
         o.str("model", model);

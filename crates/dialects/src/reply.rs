@@ -104,12 +104,14 @@ pub struct DailyBudget {
 
 /// Knows what a response costs.
 pub trait Pricing: std::fmt::Debug {
+    /// In micro-dollars.
     fn cost(&self, usage: &Usage) -> i64;
 }
 
 /// Encrypts and authenticates data that a client carries for the gateway. The
 /// gateway has the key.
 pub trait Seal: std::fmt::Debug {
+    /// The sealed text, of characters that any JSON string may have.
     fn seal(&self, plain: &str) -> String;
     /// `None` if it was not sealed with the gateway's key.
     fn open(&self, sealed: &str) -> Option<String>;

@@ -142,6 +142,7 @@ impl Request {
     }
 }
 
+/// Who speaks in a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     System,
@@ -152,6 +153,7 @@ pub enum Role {
     Tool,
 }
 
+/// A message of the conversation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
     pub role: Role,
@@ -168,6 +170,7 @@ pub struct Part {
     pub cache: Option<Json>,
 }
 
+/// What a part of a message is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
     Text(Text),
@@ -189,6 +192,7 @@ pub enum Content {
     },
 }
 
+/// A text, and what the vendors add to it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Text {
     pub text: String,
@@ -200,6 +204,7 @@ pub struct Text {
     pub phase: Option<String>,
 }
 
+/// A picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     pub source: MediaSource,
@@ -207,6 +212,7 @@ pub struct Image {
     pub detail: Option<String>,
 }
 
+/// A file that the model reads, such as a PDF.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     pub source: MediaSource,
@@ -216,6 +222,7 @@ pub struct Document {
     pub citations: Option<Json>,
 }
 
+/// Where the bytes of a picture or a file are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MediaSource {
     Base64 {
@@ -282,6 +289,7 @@ pub(crate) fn unwrapped(data: &str) -> String {
     whole
 }
 
+/// A call of a tool by the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolCall {
     /// The key that pairs a call with its result.
@@ -295,6 +303,7 @@ pub struct ToolCall {
     pub is_custom: bool,
 }
 
+/// What a called tool has returned.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToolResult {
     pub call_id: String,
@@ -317,6 +326,7 @@ pub enum Thinking {
     Plain(String),
 }
 
+/// A tool that the model may call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tool {
     pub name: String,
@@ -329,6 +339,7 @@ pub struct Tool {
     pub extra: Vec<(String, Json)>,
 }
 
+/// Who runs a tool, and what it takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToolKind {
     /// Takes arguments that fit a JSON Schema.
@@ -339,6 +350,7 @@ pub enum ToolKind {
     Hosted { dialect: Dialect, kind: String, json: Json },
 }
 
+/// Which tools the model may or must call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToolChoice {
     Auto,
@@ -360,6 +372,7 @@ impl ToolChoice {
     }
 }
 
+/// The form that the answer must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Format {
     Text,
@@ -367,6 +380,7 @@ pub enum Format {
     JsonSchema { name: Option<String>, description: Option<String>, schema: Json, strict: Option<bool> },
 }
 
+/// How much the model should think.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reasoning {
     /// The reasoning effort.
@@ -379,6 +393,7 @@ pub struct Reasoning {
     pub summary: Option<String>,
 }
 
+/// Anthropic's `thinking.type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ThinkingMode {
     Enabled,
@@ -387,6 +402,7 @@ pub enum ThinkingMode {
     Disabled,
 }
 
+/// OpenAI's `reasoning_effort`, which Anthropic has as `output_config.effort`. Ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effort {
     None,
@@ -409,10 +425,12 @@ const EFFORTS: &[(&str, Effort)] = &[
 ];
 
 impl Effort {
+    /// The effort of this name; none if no vendor has it.
     pub fn parse(text: &str) -> Option<Self> {
         EFFORTS.iter().find(|(name, _)| *name == text).map(|(_, effort)| *effort)
     }
 
+    /// As the vendors write it.
     pub fn name(self) -> &'static str {
         EFFORTS.iter().find(|(_, effort)| *effort == self).map_or("medium", |(name, _)| name)
     }
@@ -429,10 +447,12 @@ impl Effort {
 }
 
 impl Message {
+    /// A message without a name.
     pub fn new(role: Role, parts: Vec<Part>) -> Self {
         Self { role, name: None, parts }
     }
 
+    /// Whether it instructs the model: of the system or the developer.
     pub fn is_instruction(&self) -> bool {
         matches!(self.role, Role::System | Role::Developer)
     }
@@ -442,6 +462,7 @@ impl Message {
         self.parts.iter().filter_map(Part::as_text).collect()
     }
 
+    /// The calls among its parts.
     pub fn tool_calls(&self) -> impl Iterator<Item = &ToolCall> {
         self.parts.iter().filter_map(|part| match &part.content {
             Content::ToolCall(call) => Some(call),
@@ -449,6 +470,7 @@ impl Message {
         })
     }
 
+    /// The results among its parts.
     pub fn tool_results(&self) -> impl Iterator<Item = &ToolResult> {
         self.parts.iter().filter_map(|part| match &part.content {
             Content::ToolResult(result) => Some(result),
@@ -458,10 +480,12 @@ impl Message {
 }
 
 impl Part {
+    /// A part that is only this text.
     pub fn text(text: impl Into<String>) -> Self {
         Content::Text(Text { text: text.into(), ..Text::default() }).into()
     }
 
+    /// Its text, if it is one.
     pub fn as_text(&self) -> Option<&str> {
         match &self.content {
             Content::Text(text) => Some(&text.text),

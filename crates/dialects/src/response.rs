@@ -36,6 +36,7 @@ pub(crate) struct ChoiceMembers {
     pub(crate) message: Vec<(String, Json)>,
 }
 
+/// One of the answers to a request: more than one only if the client asks for `n`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
     pub parts: Vec<Part>,
@@ -105,10 +106,12 @@ impl Usage {
         self.input.saturating_add(self.cache_read).saturating_add(self.cache_writes())
     }
 
+    /// Tokens that were written to a cache of either duration.
     pub fn cache_writes(&self) -> u64 {
         self.cache_write.saturating_add(self.cache_write_long)
     }
 
+    /// All tokens, in and out.
     pub fn total(&self) -> u64 {
         self.prompt().saturating_add(self.output)
     }
@@ -185,6 +188,7 @@ pub enum Event<'a> {
     Error(crate::Error),
 }
 
+/// What the part of an answer is that begins.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PartKind<'a> {
     Text {
@@ -200,6 +204,7 @@ pub enum PartKind<'a> {
     Item(Json),
 }
 
+/// The beginning of a call of a tool; its arguments follow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CallStart<'a> {
     pub id: Cow<'a, str>,

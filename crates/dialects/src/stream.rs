@@ -30,6 +30,7 @@ pub struct Stream {
 /// Sees a model's events before the client does: passes them on, changes them,
 /// or ends the response.
 pub trait Filter: std::fmt::Debug {
+    /// Passes to `sink` what the client gets of an event.
     fn event(&mut self, event: Event<'_>, sink: &mut dyn FnMut(Event<'_>));
 }
 
@@ -164,6 +165,7 @@ impl Stream {
         Self::of(Translation::translate(upstream, client, reply, Some(filter)))
     }
 
+    /// What has arrived so far.
     pub fn meter(&self) -> &Meter {
         &self.meter
     }
@@ -465,6 +467,7 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// Reads the stream of an upstream that speaks this dialect.
     pub fn new(upstream: Dialect) -> Self {
         Self {
             splitter: Splitter::default(),
@@ -475,6 +478,7 @@ impl Reader {
         }
     }
 
+    /// What has arrived so far.
     pub fn meter(&self) -> &Meter {
         &self.meter
     }
@@ -484,6 +488,7 @@ impl Reader {
         self.collector.text()
     }
 
+    /// Reads the next bytes, which may end anywhere.
     pub fn push(&mut self, bytes: &[u8]) {
         let mut splitter = std::mem::take(&mut self.splitter);
         if splitter.push(bytes, |frame| self.frame(frame)).is_err() {

@@ -11,6 +11,7 @@ pub struct JsonText {
 }
 
 impl JsonText {
+    /// Takes the next piece of JSON, and returns what can be read of it by now. An escape that is not whole waits.
     pub fn push(&mut self, piece: &str) -> String {
         let mut text = std::mem::take(&mut self.held);
         text.extend(piece.chars().map(|c| if u32::from(c) < 0x20 { ' ' } else { c }));

@@ -105,6 +105,7 @@ impl Token {
         Ok(Self { kind, text: text.to_owned() })
     }
 
+    /// What the token is for.
     pub fn kind(&self) -> TokenKind {
         self.kind
     }

@@ -24,6 +24,10 @@ pub struct Items {
 }
 
 impl Items {
+    /// Reads the items of a body.
+    ///
+    /// # Errors
+    /// [`Error`] of the class `Invalid` for a body that is not JSON.
     pub fn of(bytes: &[u8], inbound: &InboundContext<'_>) -> Result<Self, Error> {
         let f = Fields::of(body(bytes)?, At::ROOT)?;
         let mut all = inbound.previous.to_vec();

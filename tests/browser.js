@@ -11,6 +11,9 @@ const PLACES = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-br
 /** Chromium's path, or undefined. */
 export const chromium = PLACES.find((path) => path && existsSync(path));
 
+/** The options of a test that needs it. */
+export const inBrowser = { skip: chromium ? false : "there is no Chromium here (apt-get install chromium, or CHROMIUM=/path/to/it)" };
+
 /**
  * Opens a page, lets its scripts run until they and the network are quiet,
  * and answers with the document as it is then, as HTML, and with what went to the console.

@@ -5,9 +5,8 @@ import assert from "node:assert/strict";
 import { after } from "node:test";
 import { chromium as driver } from "playwright-core";
 import { chromium } from "./browser.js";
+export { inBrowser } from "./browser.js";
 import { startWorker } from "./harness.js";
-
-export const inBrowser = { skip: chromium ? false : "there is no Chromium here (CHROMIUM=/path/to/it)" };
 
 /**
  * Starts the Worker and a browser.

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, describe, test } from "node:test";
-import { chromium, startBrowser } from "./browser.js";
+import { chromium, inBrowser, startBrowser } from "./browser.js";
 import { deployments } from "./deployments.js";
 import { startEsmCdn } from "./fakes/esm-cdn.js";
 import { startWorker } from "./harness.js";
@@ -16,7 +16,6 @@ const hatch = await startWorker({ ESM_CDN_URL: cdn.url });
 const { project, live } = deployments(hatch);
 const browser = chromium ? await startBrowser() : undefined;
 after(() => browser?.stop());
-const inBrowser = { skip: chromium ? false : "there is no Chromium here (CHROMIUM=/path/to/it)" };
 
 const version = async (name) => JSON.parse(await readFile(`node_modules/${name}/package.json`, "utf8")).version;
 const MANIFEST = JSON.stringify({ dependencies: { react: await version("react"), "react-dom": await version("react-dom") }, devDependencies: { tailwindcss: "^4.1.0" } });

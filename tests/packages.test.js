@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, describe, test } from "node:test";
-import { chromium, startBrowser } from "./browser.js";
+import { chromium, inBrowser, startBrowser } from "./browser.js";
 import { startCompiler } from "./compiler.js";
 import { deployments } from "./deployments.js";
 import { startEsmCdn } from "./fakes/esm-cdn.js";
@@ -24,7 +24,6 @@ const hatch = await startWorker({ ESM_CDN_URL: cdn.url });
 const { project, live } = deployments(hatch);
 const browser = chromium ? await startBrowser() : undefined;
 after(() => browser?.stop());
-const inBrowser = { skip: chromium ? false : "there is no Chromium here (CHROMIUM=/path/to/it)" };
 
 const version = async (name) => JSON.parse(await readFile(`node_modules/${name}/package.json`, "utf8")).version;
 const PAGE = '<!doctype html><body><b class="swiper"></b><b class="dots"></b><div id=root></div><script type="module" src="/src/main.tsx"></script>';

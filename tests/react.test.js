@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, test } from "node:test";
-import { chromium, visit } from "./browser.js";
+import { inBrowser, visit } from "./browser.js";
 import { deployments } from "./deployments.js";
 import { startEsmCdn } from "./fakes/esm-cdn.js";
 import { startWorker } from "./harness.js";
@@ -13,7 +13,6 @@ const cdn = await startEsmCdn();
 after(() => cdn.stop());
 const hatch = await startWorker({ ESM_CDN_URL: cdn.url });
 const { project, live, lines } = deployments(hatch);
-const inBrowser = { skip: chromium ? false : "there is no Chromium here (CHROMIUM=/path/to/it)" };
 
 const version = async (name) => JSON.parse(await readFile(`node_modules/${name}/package.json`, "utf8")).version;
 const [react, reactDom, zustand] = await Promise.all(["react", "react-dom", "zustand"].map(version));

@@ -11,7 +11,7 @@ import { dirname, join, resolve } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { build, preview } from "vite";
-import { chromium, startBrowser } from "./browser.js";
+import { chromium, inBrowser, startBrowser } from "./browser.js";
 import { deployments } from "./deployments.js";
 import { startEsmCdn } from "./fakes/esm-cdn.js";
 import { startWorker } from "./harness.js";
@@ -36,7 +36,6 @@ const hatch = await startWorker({ ESM_CDN_URL: cdn.url });
 const { project, live } = deployments(hatch);
 const browser = chromium ? await startBrowser(DOM) : undefined;
 after(() => browser?.stop());
-const inBrowser = { skip: chromium ? false : "there is no Chromium here (CHROMIUM=/path/to/it)" };
 
 const TEMPLATES = dirname(fileURLToPath(import.meta.resolve("create-vite/package.json")));
 /** What the templates import. */

@@ -11,11 +11,13 @@ use crate::{
     http::{RequestContext, body, page},
     identity::{Scope, Scopes, token},
     models::KeyLimits,
-    platform::{clock::now_ms, response::Response},
+    platform::{
+        clock::{DAY_MS, now_ms},
+        response::Response,
+    },
 };
 
 pub(super) const NOT_FOUND: Error = Error::NotFound(Resource::Key);
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 #[derive(Debug, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

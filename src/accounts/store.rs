@@ -1,18 +1,21 @@
 //! SQL of the accounts module.
 
-use crate::store::{
-    Statement, newest_of_user,
-    owned::{Owned, give, released},
-    page::Page,
-    projects::rfc3339,
-    shape::shape,
-    sql,
-};
 #[cfg(test)]
 use crate::{
     identity::Scope,
     models::KeyLimits,
     openapi::{Id, Time},
+};
+use crate::{
+    platform::clock::DAY_MS,
+    store::{
+        Statement, newest_of_user,
+        owned::{Owned, give, released},
+        page::Page,
+        projects::rfc3339,
+        shape::shape,
+        sql,
+    },
 };
 use constcat::concat;
 
@@ -199,7 +202,6 @@ pub(super) fn sessions(user: &str, page: &Page) -> Statement {
 
 /// Deletes expired nonces and sessions, and old daily counters.
 pub(super) fn purge(now: i64) -> [Statement; 3] {
-    const DAY_MS: i64 = 24 * 60 * 60 * 1000;
     [
         sql!("DELETE FROM nonces WHERE expires_at <= ?1", now),
         // Sessions and counters stay for another month, so that an incident can be investigated.

@@ -13,12 +13,13 @@ use super::{
 use crate::{
     error::{Error, Exceeded, rfc3339},
     http::RequestContext,
-    platform::{clock::now_ms, response::Response},
+    platform::{
+        clock::{DAY_MS, now_ms},
+        response::Response,
+    },
     settings::{FromVars as _, Settings},
     store::Database,
 };
-
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 pub(super) const MESSAGES: &str = "daily_message_limit_reached";
 pub(super) const APPS: &str = "daily_apps_limit_reached";

@@ -39,8 +39,6 @@ const ALIASES: &[(&str, &str)] = &[
 ];
 /// The longest answer, in tokens: enough for an app of many files. A model may have a lower limit.
 const LONGEST: u64 = 32_000;
-/// The longest answer of a model whose limit is not known.
-const LONGEST_UNKNOWN: u64 = 8_192;
 
 /// Who answers a turn.
 #[derive(Debug)]
@@ -215,10 +213,7 @@ fn is_claude(candidate: &Candidate) -> bool {
 
 /// The longest answer of a model, in tokens.
 fn longest(candidate: &Candidate) -> u64 {
-    match u64::try_from(candidate.model.max_output) {
-        Ok(limit @ 1..) => limit.min(LONGEST),
-        _ => LONGEST_UNKNOWN,
-    }
+    candidate.model.longest_answer().map_or(models::LONGEST_UNKNOWN, |longest| longest.min(LONGEST))
 }
 
 impl Model {
@@ -296,7 +291,7 @@ impl Choice {
         deadlines: Deadlines,
     ) -> Result<Opened, Error> {
         let settings = &context.settings;
-        let longest = candidates.iter().map(longest).min().unwrap_or(LONGEST_UNKNOWN);
+        let longest = candidates.iter().map(longest).min().unwrap_or(models::LONGEST_UNKNOWN);
         let request = Request { model: self.model.name().to_owned(), ..prompt.request(longest) };
         let seconds = u64::try_from(now_ms() / 1_000).unwrap_or_default();
         let question = Question {
@@ -479,6 +474,6 @@ mod tests {
                 models::Model { max_output, ..models::Model::for_test("anthropic/m") },
             ))
         };
-        assert_eq!([with(128_000), with(4_096), with(0)], [LONGEST, 4_096, LONGEST_UNKNOWN]);
+        assert_eq!([with(128_000), with(4_096), with(0)], [LONGEST, 4_096, models::LONGEST_UNKNOWN]);
     }
 }

@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     app::{AppSpec, File, Line, Report, State},
-    description::{AccountName, Description, MINUTE_MS, OwnAccount},
+    description::{AccountName, Description, OwnAccount},
     resolved::{CredentialSource, Credentials},
 };
 use crate::{
     error::{Error, UpstreamKind},
+    platform::clock::MINUTE_MS,
     platform::fetch::{self, OutboundRequest},
     settings::{FromVars, ParseSettings, Vars, parses},
     upstream::cloudflare::{Api, Asset, Upload},

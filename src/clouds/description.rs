@@ -68,5 +68,3 @@ pub(crate) struct AccountName {
     /// Completes "must be …".
     pub(super) expected: &'static str,
 }
-
-pub(super) const MINUTE_MS: i64 = 60_000;

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     app::{AppSpec, File, Line, Report, State, parse_remote, pause_ms, to_remote},
     container::{self, Container, ContainerSource, DEFAULT_PORT, EcrImage},
-    description::{Description, MINUTE_MS, OwnAccount},
+    description::{Description, OwnAccount},
     resolved::{CredentialSource, Credentials, ResolvedCredentials},
 };
 use crate::{
     error::Error,
+    platform::clock::MINUTE_MS,
     settings::{FromVars, ParseSettings, Settings, Vars, parses, vars::wrong},
     upstream::{
         aws::ecr::Ecr,

@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     app::{AppSpec, File, Line, Report, State, parse_remote, pause_ms, to_remote},
-    description::{AccountName, Description, MINUTE_MS, OwnAccount},
+    description::{AccountName, Description, OwnAccount},
     resolved::Credentials,
 };
 use crate::{
     error::{Error, UpstreamKind},
+    platform::clock::MINUTE_MS,
     platform::clock::now_ms,
     settings::{FromVars, ParseSettings, Settings, Vars, parses},
     upstream::vercel::{self, New, Vercel},

@@ -4,10 +4,11 @@ use super::{owner, store, window::MOST_HOURS};
 use crate::{
     error::Error,
     http::{RequestContext, page},
-    platform::{clock::now_ms, response::Response},
+    platform::{
+        clock::{HOUR_MS, now_ms},
+        response::Response,
+    },
 };
-
-const HOUR_MS: i64 = 60 * 60 * 1000;
 
 /// `GET /workers/:wallet/metrics?hours=`: the machine's last report of each
 /// hour, and its newest one, oldest first. Empty for a machine that does not

@@ -15,12 +15,13 @@ use super::{
     store,
     window::{AHEAD_MS, Beat, GAP_MS, KEPT_MS, LATE_MS, LastBeat, SETTLED_MS, Window, beat},
 };
-use crate::store::{Statement, Value};
+use crate::{
+    platform::clock::{HOUR_MS, MINUTE_MS},
+    store::{Statement, Value},
+};
 
 const SCHEDULES: u64 = 3_000;
 const STEPS: u64 = 80;
-const MINUTE_MS: i64 = 60_000;
-const HOUR_MS: i64 = 60 * MINUTE_MS;
 const BEGIN_MS: i64 = 1_700_000_000_000;
 /// The longest that a request is pending when a period is closed.
 const MOST_PENDING_MS: i64 = 29 * MINUTE_MS;

@@ -54,9 +54,6 @@ pub(super) struct Call {
     place: Option<CacheSlot>,
 }
 
-/// The longest answer of a model without a known limit, in tokens.
-const SOME_OUTPUT: u64 = 8_192;
-
 impl Call {
     /// Finds the candidates and reserves the most that they can cost. `step` is the
     /// step of a chat whose tools the gateway runs.
@@ -486,7 +483,7 @@ async fn recall(
 /// The most that an answer of this candidate can cost.
 fn most(candidate: &Candidate, prompt: u64, wanted: u64, n: Option<u64>) -> Option<i64> {
     let model = &candidate.model;
-    let most = u64::try_from(model.max_output).ok().filter(|tokens| *tokens > 0).unwrap_or(SOME_OUTPUT);
+    let most = model.longest_answer().unwrap_or(models::LONGEST_UNKNOWN);
     let output = if wanted > 0 { wanted.min(most) } else { most };
     model.most_micro_usd(prompt, output.saturating_mul(n.unwrap_or(1).max(1)))
 }

@@ -8,6 +8,7 @@ use crate::{
     error::Error,
     identity,
     models::{buckets, budgets, reservations::release},
+    platform::clock::DAY_MS,
     store::{
         Statement, guard,
         owned::{Owned, give},
@@ -19,7 +20,6 @@ use crate::{
 };
 use constcat::concat;
 
-const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// How long an answer of the Responses API is stored.
 pub(crate) const KEPT_MS: i64 = DAY_MS;
 /// How long single calls are stored. `GET /v1/usage` goes back as far.

@@ -7,7 +7,11 @@ use super::DailyLimits;
 use crate::store::owned::{Owned, released};
 use crate::{
     error::{Error, Exceeded},
-    platform::{clock::now_ms, log, response::Response},
+    platform::{
+        clock::{DAY_MS, now_ms},
+        log,
+        response::Response,
+    },
     store::{Database, Statement, guard, sql},
 };
 
@@ -33,8 +37,6 @@ pub(crate) const OWNED: Owned = Owned {
         ]
     },
 };
-
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// What is counted; the name is that in the database and in `RateLimit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::limits::{Budget, Period};
 use crate::{
     error::{Error, Exceeded},
+    platform::clock::MINUTE_MS,
     store::{Database, Statement, guard, sql},
 };
 
@@ -57,8 +58,6 @@ impl Limit {
         !self.subject.starts_with("rpm:")
     }
 }
-
-const MINUTE_MS: i64 = 60_000;
 
 /// The name of a period, and when it ends.
 fn period(per: Period, now: i64) -> (String, i64) {

@@ -23,6 +23,9 @@ pub(crate) struct Above {
     pub(crate) prices: Prices,
 }
 
+/// The longest answer of a model whose limit is not known, in tokens.
+pub(crate) const LONGEST_UNKNOWN: u64 = 8_192;
+
 /// One model of one provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -36,6 +39,7 @@ pub(crate) struct Model {
     pub(crate) display_name: String,
     /// The most tokens of a prompt.
     pub(crate) context: i64,
+    /// The most tokens of an answer; 0 if that is not known, or of a model that writes none.
     pub(crate) max_output: i64,
     /// None if they are not known.
     pub(crate) prices: Option<Prices>,
@@ -54,9 +58,14 @@ impl Model {
         self.capabilities.iter().any(|name| name == capability)
     }
 
+    /// The most tokens of an answer, if that is known.
+    pub(crate) fn longest_answer(&self) -> Option<u64> {
+        u64::try_from(self.max_output).ok().filter(|tokens| *tokens > 0)
+    }
+
     /// Whether `auto` may choose it: it writes, and stays.
     pub(crate) fn is_for_auto(&self) -> bool {
-        !self.is_deprecated && self.max_output > 0
+        !self.is_deprecated && self.longest_answer().is_some()
     }
 
     #[cfg(test)]

@@ -4,11 +4,11 @@
 use hatch_dialects::{Dialect, Error, Request, forward, render_compaction, without_thoughts};
 
 use super::{
-    ask::{Thoughts, WHOLE_MS},
     failover::{FailedCall, Succeeded, in_order},
     failure::{AttemptError, read_error},
     keys::Keys,
     outbound::{self, Outbound},
+    question::{Thoughts, WHOLE_MS},
     routing::Candidate,
     sent_keys::SentKeys,
 };

@@ -1,6 +1,7 @@
 //! Computes the cost of an answer, in whole micro-dollars.
 
-use hatch_dialects::{Pricing, Usage};
+use hatch_dialects::{Pricing, Usage, estimate};
+use hatch_wire::anthropic::Message;
 
 use super::model::{Model, Prices};
 
@@ -53,6 +54,29 @@ impl Model {
 
 /// An upper bound that JavaScript's numbers represent exactly. No answer costs as much.
 const MOST: i64 = 1 << 50;
+
+/// The tokens of an answer in Claude's events. Those that the provider has not counted, as in an interrupted
+/// answer, are estimated: those of the answer from its text and thoughts, those of the question are `prompt_tokens`.
+pub(crate) fn counted(message: &Message, prompt_tokens: u64) -> Usage {
+    let by_provider = &message.usage;
+    let mut usage = Usage {
+        input: by_provider.input_tokens,
+        cache_read: by_provider.cache_read_input_tokens,
+        cache_write: by_provider.cache_creation_input_tokens,
+        output: by_provider.output_tokens,
+        web_searches: message.web_searches,
+        ..Usage::default()
+    };
+    if !message.is_complete() || !message.has_output_count() {
+        // About four bytes of a thought are a token.
+        let arrived = estimate(&message.text).saturating_add(message.thinking_bytes / 4);
+        usage.output = usage.output.max(arrived);
+    }
+    if usage.prompt() == 0 {
+        usage.input = prompt_tokens;
+    }
+    usage
+}
 
 #[cfg(test)]
 mod tests {
@@ -107,5 +131,31 @@ mod tests {
             let usage = Usage { input, cache_read, cache_write, output, web_searches, ..Usage::default() };
             prop_assert!((0..=MOST).contains(&model().cost_micro_usd(&usage).unwrap()));
         }
+    }
+
+    #[test]
+    fn tokens_that_are_not_counted_are_estimated_and_never_free() {
+        let answer = |usage: &str| {
+            let text = "x".repeat(30_000);
+            let start = format!(r#"data: {{"type":"message_start","message":{{"model":"claude"{usage}}}}}"#);
+            let delta = format!(
+                r#"data: {{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":"{text}"}}}}"#
+            );
+            let end = r#"data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":null}"#;
+            let stop = r#"data: {"type":"message_stop"}"#;
+            Message::of(format!("{start}\n\n{delta}\n\n{end}\n\n{stop}\n\n").as_bytes())
+        };
+        for usage in ["", r#","usage":null"#, r#","usage":{"output_tokens":1}"#] {
+            let usage = counted(&answer(usage), 1_000);
+            assert!(usage.input == 1_000 && usage.output > 30_000 / 5, "{usage:?}");
+        }
+    }
+
+    #[test]
+    fn thoughts_without_a_word_of_the_answer_are_not_free() {
+        let thought = r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"Well, well."}}"#;
+        let message = Message::of(format!("{thought}\n\n").repeat(1_000).as_bytes());
+        assert!(message.text.is_empty() && !message.is_empty());
+        assert!(counted(&message, 10).output > 2_000);
     }
 }

@@ -192,8 +192,7 @@ impl Candidate {
     /// Whether the budget for thinking is as long as the longest answer, of which it has to be a part.
     fn thinks_too_long(&self, request: &Request) -> bool {
         let budget = request.reasoning.as_ref().and_then(|reasoning| reasoning.budget_tokens);
-        let most = u64::try_from(self.model.max_output).ok().filter(|most| *most > 0);
-        most.is_some_and(|most| budget.is_some_and(|budget| budget >= most))
+        self.model.longest_answer().is_some_and(|most| budget.is_some_and(|budget| budget >= most))
     }
 
     /// Whether it refuses one of the request's `settings`, a tool that it has to call, or what only Chat Completions

@@ -9,12 +9,14 @@ use hatch_wire::anthropic::{Message, blocks};
 use serde_json::{Value, json};
 
 use super::{
-    ask::{self, ModelResponse, Question},
+    ask,
     catalogue::Catalogue,
     failover::FailedCall,
     failure::described,
     keys::Keys,
-    paid::counted,
+    prices::counted,
+    question::Question,
+    reading::ModelResponse,
     routing::{self, Candidate},
     settings::Providers,
 };

@@ -8,6 +8,10 @@ use futures::{
 };
 use worker::{Delay, js_sys::Date};
 
+pub(crate) const MINUTE_MS: i64 = 60_000;
+pub(crate) const HOUR_MS: i64 = 60 * MINUTE_MS;
+pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
+
 /// Milliseconds since the Unix epoch. In production it advances only on I/O.
 pub(crate) fn now_ms() -> i64 {
     #[expect(clippy::cast_possible_truncation, reason = "whole milliseconds, far below 2^53")]

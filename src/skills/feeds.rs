@@ -8,11 +8,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::skill::Type;
+use crate::platform::clock::{DAY_MS, HOUR_MS, MINUTE_MS};
 
-const MINUTE_MS: i64 = 60_000;
-const HOUR_MS: i64 = 60 * MINUTE_MS;
 /// How long a response is fresh (the quotas of skillsmp.com are daily).
-pub(super) const DAY_MS: i64 = 24 * HOUR_MS;
 /// How long a claim keeps others from asking; longer than asking can take.
 pub(super) const LEASE_MS: i64 = 30_000;
 

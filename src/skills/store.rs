@@ -3,12 +3,15 @@
 use serde_json::json;
 
 use super::{
-    feeds::{DAY_MS, Feed, LEASE_MS, SkillSource},
+    feeds::{Feed, LEASE_MS, SkillSource},
     skill::{Skill, Type},
 };
 #[cfg(test)]
 use crate::openapi::Count;
-use crate::store::{Statement, shape::shape, sql};
+use crate::{
+    platform::clock::DAY_MS,
+    store::{Statement, shape::shape, sql},
+};
 use constcat::concat;
 
 /// D1 takes strings up to 2 MB.

@@ -1,9 +1,11 @@
 //! SQL of the responses of dynamic apps.
 
-use crate::store::{Statement, newest_of_user, owned::give, page::Page, projects::rfc3339, sql};
+use crate::{
+    platform::clock::DAY_MS,
+    store::{Statement, newest_of_user, owned::give, page::Page, projects::rfc3339, sql},
+};
 use constcat::concat;
 
-const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 const KEPT_MS: i64 = 30 * DAY_MS;
 /// The most responses of one user. The newest are kept.
 const MOST: u32 = 1_000;

@@ -1,15 +1,17 @@
 //! SQL of stored completions. Every statement is bound to their user, except
 //! the one that reads a shared conversation.
 
-use crate::store::{
-    Statement,
-    page::{Page, page},
-    projects::rfc3339,
-    sql,
+use crate::{
+    platform::clock::DAY_MS,
+    store::{
+        Statement,
+        page::{Page, page},
+        projects::rfc3339,
+        sql,
+    },
 };
 use constcat::concat;
 
-const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// How long a completion is stored after its last change, as at OpenAI.
 const KEPT_MS: i64 = 30 * DAY_MS;
 /// The most completions of one user. The newest are kept.

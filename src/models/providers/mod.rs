@@ -109,8 +109,13 @@ impl Provider {
             openai: self.is_openai,
             stream_usage: true,
         };
-        let max_output = u64::try_from(model.max_output).ok().filter(|tokens| *tokens > 0);
-        Target { max_output, can, is_lenient, stream, ..Target::new(model.name.clone()) }
+        Target {
+            max_output: model.longest_answer(),
+            can,
+            is_lenient,
+            stream,
+            ..Target::new(model.name.clone())
+        }
     }
 
     /// Whether it refuses one of [`Request::refused_by_thinking`] for this model. Of others than OpenAI

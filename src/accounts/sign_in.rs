@@ -16,12 +16,16 @@ use crate::{
     error::{Error, Resource, rfc3339},
     http::{RequestContext, body, caller::Caller, page},
     identity::{Credential, store as users, token, wallet},
-    platform::{clock::now_ms, random, response::Response},
+    platform::{
+        clock::{DAY_MS, now_ms},
+        random,
+        response::Response,
+    },
     store::Database,
 };
 
 /// How long a session lasts.
-const SESSION_MS: i64 = 30 * 24 * 60 * 60 * 1000;
+const SESSION_MS: i64 = 30 * DAY_MS;
 
 #[derive(Debug, Deserialize, Validate)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

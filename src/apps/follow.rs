@@ -12,7 +12,7 @@ use crate::{
     http::RequestContext,
     jobs,
     platform::{
-        clock::{now_ms, sleep},
+        clock::{MINUTE_MS, now_ms, sleep},
         response::Response,
         stream::{self, Writer},
     },
@@ -23,7 +23,7 @@ use worker::Env;
 const KEEP_ALIVE_MS: i64 = 10_000;
 const KEEP_ALIVE: &str = ": keep-alive\n\n";
 /// The longest stream. A turn takes less time; a client that still waits reconnects.
-const LONGEST_MS: i64 = 45 * 60 * 1000;
+const LONGEST_MS: i64 = 45 * MINUTE_MS;
 /// Tells a client to reconnect two seconds after an interruption.
 const RETRY: &str = "retry: 2000\n\n";
 

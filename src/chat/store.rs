@@ -10,6 +10,7 @@ use super::{changes::Changes, turn::ChatTurn};
 use crate::models::{SealedKey, reservations::release};
 #[cfg(test)]
 use crate::openapi::{Count, Id, Time};
+use crate::platform::clock::HOUR_MS;
 #[cfg(test)]
 use crate::store::projects;
 use crate::store::{
@@ -46,7 +47,7 @@ pub(crate) const OWNED: Owned = Owned {
 /// message also joins an interrupted turn if that was alive within this time.
 pub(super) const SILENT_MS: i64 = 15_000;
 /// How old a turn may be that a repeated message joins.
-const TWINS_MS: i64 = 60 * 60_000;
+const TWINS_MS: i64 = HOUR_MS;
 
 /// The stored keys of providers, sealed, of the owner of a token.
 pub(crate) fn keys_of_token(hash: &str) -> Statement {

@@ -10,7 +10,7 @@ use crate::{
     clouds::{self, AppSpec, Cloud, Line, Report, ResolvedCredentials, State, credentials},
     error::Error,
     jobs::{self, Job, JobContext, Outcome},
-    platform::clock::now_ms,
+    platform::clock::{MINUTE_MS, now_ms},
     settings::Settings,
     store::Statement,
 };
@@ -80,7 +80,7 @@ pub(super) async fn wait(job: &Job, context: &JobContext) -> Result<Outcome, Err
     let polled = cloud.poll(&task.spec(&resolved, &settings), since_ms).await;
     // Poll before checking the deadline: the app may have gone live while polling failed.
     if since_ms > cloud.patience_ms && is_undecided(&polled) {
-        let minutes = cloud.patience_ms / 60_000;
+        let minutes = cloud.patience_ms / MINUTE_MS;
         let reason = format!("{} had not brought it live after {minutes} minutes", cloud.title);
         return Ok(Outcome::Failed { reason });
     }

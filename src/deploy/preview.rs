@@ -12,12 +12,16 @@ use crate::{
     clouds::deployment,
     error::{Error, rfc3339},
     http::RequestContext,
-    platform::{clock::now_ms, log, random, response::Response},
+    platform::{
+        clock::{DAY_MS, now_ms},
+        log, random,
+        response::Response,
+    },
     store::Database,
     upstream::compiler::Packages,
 };
 
-const LIFE_MS: i64 = 24 * 60 * 60 * 1000;
+const LIFE_MS: i64 = DAY_MS;
 const PREFIX: &str = "preview-";
 const RANDOM_DIGITS: usize = 32;
 

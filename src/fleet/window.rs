@@ -8,23 +8,25 @@
 #[cfg(test)]
 use std::cmp::Ordering;
 
+use crate::platform::clock::{DAY_MS, HOUR_MS, MINUTE_MS};
+
 /// The longest time between two beats of one window.
-pub(super) const GAP_MS: i64 = 30 * 60 * 1000;
+pub(super) const GAP_MS: i64 = 30 * MINUTE_MS;
 /// How far a machine's clock may be ahead of ours.
-pub(super) const AHEAD_MS: i64 = 5 * 60 * 1000;
+pub(super) const AHEAD_MS: i64 = 5 * MINUTE_MS;
 
 /// How late a beat may arrive: beats that a machine saved while it was offline
 /// count, and beats for a past long ago are refused.
-pub(super) const LATE_MS: i64 = 24 * 60 * 60 * 1000;
+pub(super) const LATE_MS: i64 = DAY_MS;
 /// How long after its end the uptime of a period is final: the oldest accepted
 /// beat can close a gap before it, and half an hour covers beats that were
 /// accepted and are still pending.
-pub(super) const SETTLED_MS: i64 = LATE_MS + GAP_MS + 30 * 60 * 1000;
+pub(super) const SETTLED_MS: i64 = LATE_MS + GAP_MS + 30 * MINUTE_MS;
 
 /// For how many hours reports of machines are kept.
 pub(super) const MOST_HOURS: u32 = 24;
 /// How long reports of machines are kept.
-pub(super) const KEPT_MS: i64 = MOST_HOURS as i64 * 60 * 60 * 1000;
+pub(super) const KEPT_MS: i64 = MOST_HOURS as i64 * HOUR_MS;
 
 /// A time in which a machine ran, in milliseconds of the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +86,7 @@ pub(super) fn beat(
 /// The health of a machine by the time since it was last seen; two missed beats
 /// are still healthy.
 pub(super) fn status(seen_at: Option<i64>, now: i64) -> &'static str {
-    const HEALTHY_MS: i64 = 15 * 60 * 1000;
+    const HEALTHY_MS: i64 = 15 * MINUTE_MS;
     match seen_at.map(|seen_at| now - seen_at) {
         None => "UNKNOWN",
         Some(silent) if silent <= HEALTHY_MS => "HEALTHY",
@@ -138,7 +140,7 @@ mod tests {
         // Repeated later, it is stale, and so is an older one.
         let ahead = LastBeat { window, stamped_at: now + AHEAD_MS };
         for at in [now + AHEAD_MS, now + AHEAD_MS - 1, now + 1] {
-            assert_eq!(beat(Some(ahead), None, at, now + 60_000, false), Beat::Stale);
+            assert_eq!(beat(Some(ahead), None, at, now + MINUTE_MS, false), Beat::Stale);
         }
         // A difference between clocks of ours never shortens a window.
         assert_eq!(beat(Some(LAST), None, now, OPEN.end - 10, false), Beat::Extends(OPEN));
@@ -146,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_machine_s_health_follows_from_when_it_was_last_seen() {
-        let minutes = |minutes: i64| status(Some(0), minutes * 60_000);
+        let minutes = |minutes: i64| status(Some(0), minutes * MINUTE_MS);
         assert_eq!(
             [minutes(0), minutes(15), minutes(16), minutes(30), minutes(31)],
             ["HEALTHY", "HEALTHY", "WARNING", "WARNING", "DEAD"]

@@ -129,15 +129,14 @@ fn speaks_anthropic(context: &RequestContext) -> Result<bool, Error> {
 }
 
 fn listed(model: &Model) -> Listed {
-    let tokens = |tokens: i64| u64::try_from(tokens).ok().filter(|tokens| *tokens > 0);
     Listed {
         id: model.id.clone(),
         owned_by: model.provider.clone(),
         display_name: model.display_name.clone(),
         created: CREATED_S,
         created_at: created_at(),
-        max_input_tokens: tokens(model.context),
-        max_tokens: tokens(model.max_output),
+        max_input_tokens: u64::try_from(model.context).ok().filter(|tokens| *tokens > 0),
+        max_tokens: model.longest_answer(),
         is_deprecated: model.is_deprecated,
     }
 }

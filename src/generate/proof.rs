@@ -12,14 +12,18 @@ use crate::upstream::concordium::Concordium;
 use crate::{
     error::{Error, rfc3339},
     http::RequestContext,
-    platform::{clock::now_ms, log, random, response::Response},
+    platform::{
+        clock::{MINUTE_MS, now_ms},
+        log, random,
+        response::Response,
+    },
     settings::Settings,
     store::{Database, Statement, sealing},
     upstream::concordium::presentation,
 };
 
 /// How long a challenge is valid: a wallet needs some time for a proof.
-const LIFETIME_MS: i64 = 15 * 60_000;
+const LIFETIME_MS: i64 = 15 * MINUTE_MS;
 /// The largest proof, in bytes of JSON; one of a dozen statements has 20,000.
 pub(super) const LARGEST: usize = 100_000;
 

@@ -20,7 +20,7 @@ use crate::{
     error::Error,
     http::{RequestContext, caller::Access, claim::Claim, route::Route},
     platform::{
-        clock::{now_ms, sleep, with_ticks},
+        clock::{DAY_MS, now_ms, sleep, with_ticks},
         log, random,
         response::{Content, Response},
     },
@@ -44,7 +44,7 @@ const MAX_STORED_BYTES: usize = 256 * 1024;
 /// its lease.
 const LEASE_MS: i64 = 15_000;
 const RENEW_MS: u64 = 5_000;
-const STORED_MS: i64 = 24 * 60 * 60 * 1000;
+const STORED_MS: i64 = DAY_MS;
 
 /// The pauses of a request that waits for another one with its key.
 const PAUSES_MS: &[u64] = &[20, 40, 80, 160, 320, 640, 640];

@@ -15,7 +15,7 @@ use crate::{
     http::RequestContext,
     jobs,
     platform::{
-        clock::{now_ms, sleep},
+        clock::{MINUTE_MS, now_ms, sleep},
         response::Response,
         stream::{self, Writer},
     },
@@ -27,7 +27,7 @@ const END: &str = "end";
 
 const KEEP_ALIVE_MS: i64 = 15_000;
 /// Longer than the job may take. A client that still waits reconnects.
-pub(crate) const LONGEST_MS: i64 = 40 * 60 * 1000;
+pub(crate) const LONGEST_MS: i64 = 40 * MINUTE_MS;
 
 /// The pause until the next poll. It grows, because one request may only query the database some
 /// hundred times.

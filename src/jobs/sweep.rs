@@ -6,13 +6,16 @@ use worker::Env;
 use super::{JobContext, JobKinds, outbox, store, work};
 use crate::{
     error::Error,
-    platform::{clock::now_ms, log},
+    platform::{
+        clock::{HOUR_MS, now_ms},
+        log,
+    },
 };
 
 /// The most jobs per sweep.
 const MOST: i64 = 100;
 /// A job without a change for this long will not end by itself.
-const STUCK_MS: i64 = 60 * 60 * 1000;
+const STUCK_MS: i64 = HOUR_MS;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

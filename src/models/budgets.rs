@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::limits::{Budget, Period};
 use crate::{
     error::{Error, Exceeded},
-    platform::clock::MINUTE_MS,
+    platform::clock::{DAY_MS, MINUTE_MS},
     store::{Database, Statement, guard, sql},
 };
 
@@ -164,7 +164,7 @@ fn exceeded(limit: &Limit, now: i64) -> Error {
         Some(("user", _)) => ("user-budget", "budget_exceeded", "You have spent your budget"),
         _ => ("budget", "budget_exceeded", "The budget of this service is spent"),
     };
-    let window_ms = if limit.is_money() { 24 * 60 * MINUTE_MS } else { MINUTE_MS };
+    let window_ms = if limit.is_money() { DAY_MS } else { MINUTE_MS };
     Error::TooManyRequests(Box::new(Exceeded {
         policy,
         code,
@@ -184,7 +184,7 @@ fn minute_name(minute: i64) -> String {
 /// Deletes the counts of periods that are over.
 pub(crate) fn forget(now: i64) -> Vec<Statement> {
     let last_minute = minute_name(now.div_euclid(MINUTE_MS) - 5);
-    let (last_month, _) = period(Period::Month, now - 62 * 24 * 60 * MINUTE_MS);
+    let (last_month, _) = period(Period::Month, now - 62 * DAY_MS);
     vec![
         sql!("DELETE FROM model_budgets WHERE period >= 'm' AND period < ?1", last_minute),
         sql!("DELETE FROM model_budgets WHERE period < ?1", last_month),
@@ -199,10 +199,9 @@ mod tests {
 
     #[test]
     fn a_budget_ends_with_its_day_or_its_month() {
-        let day = 24 * 60 * MINUTE_MS;
-        assert_eq!(period(Period::Day, NOW), ("2026-11-29".to_owned(), NOW + day));
-        assert_eq!(period(Period::Month, NOW + 5), ("2026-11".to_owned(), NOW + 2 * day));
-        let december = period(Period::Month, NOW + 20 * day);
-        assert_eq!(december, ("2026-12".to_owned(), NOW + 33 * day));
+        assert_eq!(period(Period::Day, NOW), ("2026-11-29".to_owned(), NOW + DAY_MS));
+        assert_eq!(period(Period::Month, NOW + 5), ("2026-11".to_owned(), NOW + 2 * DAY_MS));
+        let december = period(Period::Month, NOW + 20 * DAY_MS);
+        assert_eq!(december, ("2026-12".to_owned(), NOW + 33 * DAY_MS));
     }
 }

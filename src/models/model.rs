@@ -93,3 +93,14 @@ impl Model {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_of_zero_is_not_known() {
+        let longest = |max_output| Model { max_output, ..Model::for_test("openai/gpt-7") }.longest_answer();
+        assert_eq!([longest(4_096), longest(0), longest(-1)], [Some(4_096), None, None]);
+    }
+}

@@ -20,14 +20,14 @@ use super::{
 use crate::{
     error::{Error, UpstreamKind},
     platform::{
-        clock::now_ms,
+        clock::{MINUTE_MS, now_ms},
         pump::{Deadlines, End},
     },
     settings::{FromVars as _, Settings},
 };
 
 /// The longest answer; a consumer of a queue has a quarter of an hour.
-const ANSWER_MS: i64 = 10 * 60_000;
+const ANSWER_MS: i64 = 10 * MINUTE_MS;
 /// The lengths of answers, in tokens. If the budget does not suffice for a long
 /// answer, a shorter one is requested.
 const LENGTHS: [u64; 5] = [32_000, 16_000, 8_000, 4_000, 2_000];

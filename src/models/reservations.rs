@@ -24,7 +24,10 @@ use crate::{
         DailyLimits,
         quotas::{self, Quota},
     },
-    platform::{clock::now_ms, log},
+    platform::{
+        clock::{MINUTE_MS, now_ms},
+        log,
+    },
     settings::{FromVars as _, Settings},
     store::{
         Database, Rows, Statement,
@@ -111,7 +114,7 @@ struct CallRow<'a> {
 }
 
 /// After this time a call of the gateway counts as lost. One that takes longer still books its cost.
-const LONGEST_CALL_MS: i64 = 15 * 60_000;
+const LONGEST_CALL_MS: i64 = 15 * MINUTE_MS;
 
 /// Who pays for an answer.
 #[derive(Debug, Clone, Copy)]

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     error::{Error, UpstreamKind},
     platform::{
-        clock::now_ms,
+        clock::{MINUTE_MS, now_ms},
         pump::{Deadlines, End},
     },
     settings::{FromVars as _, Settings},
@@ -45,7 +45,7 @@ const MOST_TOKENS: u64 = 2_000;
 /// The tool that Anthropic runs.
 const TOOL: &str = "web_search_20250305";
 /// A queue consumer has a quarter of an hour; the rest of it is for processing the pages.
-const ANSWER_MS: i64 = 10 * 60_000;
+const ANSWER_MS: i64 = 10 * MINUTE_MS;
 /// How often a turn that the API pauses is continued.
 const CONTINUATIONS: u32 = 6;
 const CLAUDE: &str = "Claude";

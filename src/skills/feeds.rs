@@ -11,6 +11,7 @@ use super::skill::Type;
 use crate::platform::clock::{DAY_MS, HOUR_MS, MINUTE_MS};
 
 /// How long a response is fresh (the quotas of skillsmp.com are daily).
+pub(super) const FRESH_MS: i64 = DAY_MS;
 /// How long a claim keeps others from asking; longer than asking can take.
 pub(super) const LEASE_MS: i64 = 30_000;
 
@@ -89,7 +90,7 @@ impl State {
     }
 
     fn is_fresh(&self, now: i64) -> bool {
-        self.fetched_at.is_some_and(|at| now < at + DAY_MS)
+        self.fetched_at.is_some_and(|at| now < at + FRESH_MS)
     }
 }
 
@@ -184,7 +185,7 @@ mod tests {
     }
 
     fn fresh(feed: Feed) -> State {
-        state(feed, Some(NOW - 5), 0, NOW - 5 + DAY_MS)
+        state(feed, Some(NOW - 5), 0, NOW - 5 + FRESH_MS)
     }
 
     fn failed(feed: Feed) -> State {
@@ -216,7 +217,7 @@ mod tests {
     #[test]
     fn a_stale_catalogue_responds_and_asks_in_the_background() {
         let mut states = all(fresh);
-        let stale = state(states[0].feed.clone(), Some(NOW - DAY_MS), 0, NOW);
+        let stale = state(states[0].feed.clone(), Some(NOW - FRESH_MS), 0, NOW);
         states[0] = stale.clone();
         assert_eq!(next_of(&states), Step::Answer(CacheStatus::Stale, vec![stale.feed.clone()]));
         states[0].next_at = NOW + LEASE_MS;

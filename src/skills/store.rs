@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    feeds::{Feed, LEASE_MS, SkillSource},
+    feeds::{FRESH_MS, Feed, LEASE_MS, SkillSource},
     skill::{Skill, Type},
 };
 #[cfg(test)]
@@ -185,7 +185,7 @@ pub(super) fn keep(feed: &Feed, skills: &[Skill], now: i64) -> Vec<Statement> {
     statements.push(sql!("DELETE FROM skill_fetches WHERE next_at < ?1", now - MONTH_MS));
     statements.push(sql!(
         "UPDATE skill_fetches SET fetched_at = ?3, failures = 0, next_at = ?3 + ?4 WHERE source = ?1 AND query = ?2",
-        feed.source.name(), feed.query.as_str(), now, DAY_MS
+        feed.source.name(), feed.query.as_str(), now, FRESH_MS
     ));
     statements
 }

@@ -6,7 +6,11 @@ use worker::{Bucket, Env, Range};
 use super::{Database, Statement, sql};
 use crate::{
     error::Error,
-    platform::{clock::now_ms, log, stream::Body},
+    platform::{
+        clock::{HOUR_MS, now_ms},
+        log,
+        stream::Body,
+    },
     settings::binding,
 };
 
@@ -24,7 +28,7 @@ fn bucket(env: &Env) -> Result<Bucket, Error> {
 
 /// How long a step has to claim an object that it wrote. Before the write it records the object in
 /// `unused_files`; after this time the sweep deletes it.
-pub(crate) const UNCLAIMED_MS: i64 = 60 * 60 * 1000;
+pub(crate) const UNCLAIMED_MS: i64 = HOUR_MS;
 
 /// Marks an object as used; belongs in the batch that writes the row with its key.
 pub(crate) fn claim(key: &str) -> Statement {

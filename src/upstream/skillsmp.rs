@@ -3,7 +3,7 @@
 use super::download::{DownloadFailure, get};
 use crate::{
     error::Error,
-    platform::fetch::OutboundRequest,
+    platform::{clock::HOUR_MS, fetch::OutboundRequest},
     settings::{FromVars, ParseSettings, Settings, Vars, parses},
 };
 
@@ -16,7 +16,7 @@ const LONGEST_ANSWER: usize = 4_000_000;
 /// The longest SKILL.md, in bytes.
 const LONGEST_CONTENT: usize = 256 * 1024;
 /// The quota is daily, so an hour is not too long to wait.
-const AFTER_QUOTA_MS: i64 = 3_600_000;
+const AFTER_QUOTA_MS: i64 = HOUR_MS;
 
 pub(crate) struct SkillsMp {
     base_url: String,

@@ -135,103 +135,41 @@ pub(super) fn extension(path: &str) -> Option<String> {
         .then(|| extension.to_ascii_lowercase())
 }
 
-/// Whether a file name with this extension is recognised where nothing says that it is one (`console.log` is not).
+/// The extensions by which a file name is recognised where nothing says that it is one (`console.log` is not).
+const KNOWN_EXTENSIONS: &[&[&str]] = &[
+    &["html", "htm", "vue", "svelte", "astro", "pug", "hbs", "ejs", "erb", "php"],
+    &["css", "scss", "sass", "less"],
+    &["js", "mjs", "cjs", "jsx", "ts", "mts", "cts", "tsx"],
+    &[
+        "json",
+        "jsonc",
+        "json5",
+        "webmanifest",
+        "yaml",
+        "yml",
+        "toml",
+        "ini",
+        "conf",
+        "cfg",
+        "xml",
+        "svg",
+        "csv",
+        "lock",
+    ],
+    &["md", "mdx", "txt", "rst", "tex", "ipynb"],
+    &[
+        "rs", "go", "c", "h", "cpp", "cc", "cxx", "hpp", "cs", "fs", "m", "mm", "java", "kt", "kts",
+        "gradle", "swift", "dart", "scala", "hs", "zig", "sol",
+    ],
+    &["py", "rb", "pl", "lua", "r", "ex", "exs", "erl", "clj"],
+    &["sql", "graphql", "gql", "prisma", "proto"],
+    &["dockerfile", "mk", "tf"],
+    &["glsl", "wgsl", "vert", "frag"],
+    &["sh", "bash", "zsh", "fish", "ps1", "bat", "cmd"],
+];
+
 pub(super) fn is_known_extension(extension: &str) -> bool {
-    matches!(
-        extension,
-        "html"
-            | "htm"
-            | "css"
-            | "scss"
-            | "sass"
-            | "less"
-            | "js"
-            | "mjs"
-            | "cjs"
-            | "jsx"
-            | "ts"
-            | "mts"
-            | "cts"
-            | "tsx"
-            | "vue"
-            | "svelte"
-            | "astro"
-            | "json"
-            | "jsonc"
-            | "json5"
-            | "webmanifest"
-            | "yaml"
-            | "yml"
-            | "toml"
-            | "ini"
-            | "conf"
-            | "cfg"
-            | "xml"
-            | "svg"
-            | "md"
-            | "mdx"
-            | "txt"
-            | "csv"
-            | "py"
-            | "rs"
-            | "go"
-            | "c"
-            | "h"
-            | "cpp"
-            | "cc"
-            | "cxx"
-            | "hpp"
-            | "cs"
-            | "fs"
-            | "m"
-            | "mm"
-            | "java"
-            | "kt"
-            | "kts"
-            | "gradle"
-            | "swift"
-            | "dart"
-            | "scala"
-            | "rb"
-            | "erb"
-            | "php"
-            | "pl"
-            | "lua"
-            | "r"
-            | "ex"
-            | "exs"
-            | "erl"
-            | "hs"
-            | "clj"
-            | "zig"
-            | "sol"
-            | "sql"
-            | "graphql"
-            | "gql"
-            | "prisma"
-            | "proto"
-            | "dockerfile"
-            | "mk"
-            | "tf"
-            | "glsl"
-            | "wgsl"
-            | "vert"
-            | "frag"
-            | "pug"
-            | "hbs"
-            | "ejs"
-            | "sh"
-            | "bash"
-            | "zsh"
-            | "fish"
-            | "ps1"
-            | "bat"
-            | "cmd"
-            | "lock"
-            | "ipynb"
-            | "rst"
-            | "tex"
-    )
+    KNOWN_EXTENSIONS.iter().any(|kind| kind.contains(&extension))
 }
 
 /// Whether a path is a shell script, or an `.env` file, which models often mark as shell.

@@ -93,19 +93,17 @@ impl Meter {
 
 #[derive(Debug)]
 enum Translation {
-    Translate {
-        decoder: Decoder,
-        filter: Option<Box<dyn Filter>>,
-        funnel: Box<Funnel>,
-        encoder: Encoder,
-    },
+    Translate { decoder: Decoder, filter: Option<Box<dyn Filter>>, funnel: Box<Funnel>, encoder: Encoder },
     Chat(chat::normal::Normalizer),
     Responses(responses::normal::Normalizer),
-    /// Passed on byte for byte.
-    Messages {
-        decoder: messages::decode::Decoder,
-        request_id: String,
-    },
+    Messages(PassedOn),
+}
+
+/// A stream of Anthropic's that its client gets byte for byte.
+#[derive(Debug)]
+struct PassedOn {
+    decoder: messages::decode::Decoder,
+    request_id: String,
 }
 
 impl Stream {
@@ -121,14 +119,15 @@ impl Stream {
             }
             (Dialect::Messages, Dialect::Messages) if !reply.is_changed() => {
                 let request_id = reply.request_id.clone();
-                Translation::Messages { decoder: messages::decode::Decoder::default(), request_id }
+                let decoder = messages::decode::Decoder::default();
+                Translation::Messages(PassedOn { decoder, request_id })
             }
             _ => Translation::translate(upstream, client, reply, None),
         };
         // A piece of text changes nothing in what these write of the next one, but for the encoder of
         // chunks, which counts characters: `rewrite` lets it count those of the shortcut.
         let has_shortcut = match &translation {
-            Translation::Chat(_) | Translation::Messages { .. } => true,
+            Translation::Chat(_) | Translation::Messages(_) => true,
             Translation::Translate { encoder, .. } => {
                 let has_pieces = upstream != Dialect::Responses && reply.stops.is_empty();
                 has_pieces && matches!(encoder, Encoder::Chat(_) | Encoder::Messages(_))
@@ -198,7 +197,7 @@ impl Stream {
             if crate::json::Raw::parse(frame.data.trim()).is_some() || frame.data.trim() == "[DONE]" {
                 translation.frame(frame, shortcut, meter, text, out);
                 // What passes byte for byte lacks the blank line too, without which a client ignores the event.
-                if matches!(translation, Translation::Messages { .. }) {
+                if matches!(translation, Translation::Messages(_)) {
                     out.extend_from_slice(b"\n\n");
                 }
             }
@@ -245,8 +244,10 @@ impl Translation {
         if meter.is_complete || meter.error.is_some() {
             return;
         }
-        if let Self::Messages { decoder, request_id } = self {
-            pass_on(frame, decoder, request_id, shortcut, meter, text, out);
+        if let Self::Messages(passed) = self {
+            if passed.frame(frame, shortcut, meter, text) {
+                out.extend_from_slice(frame.raw);
+            }
         } else if !frame.is_silent() {
             self.rewrite(frame, shortcut, meter, text);
         }
@@ -280,7 +281,7 @@ impl Translation {
             }),
             Self::Chat(normalizer) => normalizer.frame(frame, text, &mut see),
             Self::Responses(normalizer) => normalizer.frame(frame, text, &mut see),
-            Self::Messages { .. } => {}
+            Self::Messages(_) => {}
         }
         if let Some(shortcut) = shortcut {
             shortcut.learn(frame, Some(text));
@@ -320,16 +321,7 @@ impl Translation {
                     None => normalizer.end(text, &mut sink),
                 }
             }
-            Self::Messages { decoder, request_id } => {
-                let mut sink = |event: Event<'_>| meter.event(&event);
-                match error {
-                    Some(error) => decoder.fail(error, &mut sink),
-                    None => decoder.end(&mut sink),
-                }
-                if let Some(error) = &meter.error {
-                    write_error(error, request_id, text);
-                }
-            }
+            Self::Messages(passed) => passed.end(error, meter, text),
         }
     }
 }
@@ -342,31 +334,47 @@ fn see(event: &Event<'_>, meter: &mut Meter, shortcut: &mut Option<Shortcut>) {
     }
 }
 
-/// Passes an event of Anthropic's on byte for byte.
-fn pass_on(
-    frame: Frame<'_>,
-    decoder: &mut messages::decode::Decoder,
-    request_id: &str,
-    shortcut: &mut Option<Shortcut>,
-    meter: &mut Meter,
-    text: &mut String,
-    out: &mut Vec<u8>,
-) {
-    if let Some(event) = shortcut.as_ref().and_then(|shortcut| shortcut.translate(frame, text)) {
-        meter.event(&event);
-        return out.extend_from_slice(frame.raw);
-    }
-    let is_silent = frame.is_silent();
-    let is_json = is_silent || crate::json::Raw::parse(frame.data).is_some();
-    if !is_silent {
-        decoder.frame(frame, &mut |event| see(&event, meter, shortcut));
+impl PassedOn {
+    /// Reads an event. Returns whether the client gets its bytes; else `text` is what it gets in their place.
+    fn frame(
+        &mut self,
+        frame: Frame<'_>,
+        shortcut: &mut Option<Shortcut>,
+        meter: &mut Meter,
+        text: &mut String,
+    ) -> bool {
+        if let Some(event) = shortcut.as_ref().and_then(|shortcut| shortcut.translate(frame, text)) {
+            meter.event(&event);
+            return true;
+        }
+        if frame.is_silent() {
+            return true;
+        }
+        let is_json = crate::json::Raw::parse(frame.data).is_some();
+        self.decoder.frame(frame, &mut |event| see(&event, meter, shortcut));
         if let Some(shortcut) = shortcut {
             shortcut.learn(frame, None);
         }
+        match &meter.error {
+            Some(error) if !is_json => {
+                write_error(error, &self.request_id, text);
+                false
+            }
+            _ => true,
+        }
     }
-    match &meter.error {
-        Some(error) if !is_json => write_error(error, request_id, text),
-        _ => out.extend_from_slice(frame.raw),
+
+    /// Ends a stream whose last event is missing, with the gateway's error if
+    /// there is one.
+    fn end(&mut self, error: Option<Error>, meter: &mut Meter, text: &mut String) {
+        let mut sink = |event: Event<'_>| meter.event(&event);
+        match error {
+            Some(error) => self.decoder.fail(error, &mut sink),
+            None => self.decoder.end(&mut sink),
+        }
+        if let Some(error) = &meter.error {
+            write_error(error, &self.request_id, text);
+        }
     }
 }
 

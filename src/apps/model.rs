@@ -12,7 +12,8 @@ use super::{
 use crate::{
     error::Error,
     models::{
-        self, Allowance, AnswerRules, Booking, Candidate, KeyLimits, Keys, PaidAnswer, PaidWork, Payer,
+        self, Allowance, AnswerRules, Booking, Candidate, KeyLimits, Keys, OpenModels, PaidAnswer,
+        PaidQuestion, PaidWork, Payer,
     },
     settings::{FromVars as _, Settings},
     store::Database,
@@ -90,7 +91,8 @@ pub(super) async fn check(
         return Err(Error::invalid("/model", "is chosen by the agent server here"));
     }
     let keys = Keys::of_user(user, settings, database).await?;
-    let found = models::named(name, &with_tools(), allowed, &keys, settings, database).await?;
+    let open = OpenModels { allowed, keys: &keys, settings, database };
+    let found = open.named(name, &with_tools()).await?;
     let found = found.map_err(|error| Error::invalid("/model", error.message))?;
     if found.is_empty() {
         return Err(Error::invalid("/model", "cannot use tools"));
@@ -152,7 +154,8 @@ pub(super) async fn ask(
             let so_far = async |_: &str, cost: i64| {
                 booking.book(cost, |more| store::turns::spend(&work.turn.id, 0, more)).await;
             };
-            models::answer(request, candidates, &allowance, WHO, &rules, so_far).await?
+            let question = PaidQuestion { request, candidates, who: WHO };
+            models::answer(question, &allowance, &rules, so_far).await?
         }
     };
     let tokens = i64::try_from(answered.usage.total()).unwrap_or(i64::MAX);

@@ -94,11 +94,7 @@ impl Call {
         let budgets = Budgets::of(&limits, context)?;
         let is_counted = !is_caller_paid && budgets.are_there()?;
         if is_counted {
-            let first = candidates.first().map(|candidate| candidate.model.id.clone());
-            candidates.retain(|candidate| candidate.model.prices.is_some() || has_own_key(candidate));
-            if let (true, Some(first)) = (candidates.is_empty(), first) {
-                return Err(models::without_price(&first));
-            }
+            candidates = models::only_with_price(candidates, &keys)?;
         }
         let output = request.max_tokens.unwrap_or_default();
         let ours = candidates.iter().filter(|candidate| !has_own_key(candidate));

@@ -16,7 +16,8 @@ use crate::{
     },
     jobs::{self, Job, JobContext},
     models::{
-        self, AnswerRules, Booking, KeyLimits, Keys, PaidWork, Payer, Providers, Reservation, web_search,
+        self, AnswerRules, Booking, KeyLimits, Keys, PaidQuestion, PaidWork, Payer, Providers, Reservation,
+        web_search,
     },
     platform::clock::now_ms,
     settings::{FromVars as _, Settings},
@@ -128,7 +129,8 @@ impl Work {
             so_far(text).await;
         };
         let who = self.model_name()?;
-        let paid = models::answer(request, candidates, &allowance, who, &rules, progress).await?;
+        let question = PaidQuestion { request, candidates, who };
+        let paid = models::answer(question, &allowance, &rules, progress).await?;
         let tokens = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         let (read, written) = match paid.answer {
             Ok(_) => (tokens(paid.usage.prompt()), tokens(paid.usage.output)),

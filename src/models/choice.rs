@@ -60,29 +60,43 @@ fn needed(request: &Request) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// The candidates of this name that can serve the request. Empty if none of them can.
-pub(crate) async fn named(
-    name: &str,
-    request: &Request,
-    allowed: Option<&[String]>,
-    keys: &Keys,
-    settings: &Settings,
-    database: &Database,
-) -> Result<Result<Vec<Candidate>, hatch_dialects::Error>, Error> {
-    let (providers, catalogue) = (Providers::of(settings)?, Catalogue::of(settings, database).await?);
-    let (names, preference) = (vec![name], Preference::default());
-    let query = RouteQuery { names, preference, prompt_tokens: 0, allowed, keys };
-    let found = routing::candidates(&query, request, &catalogue, providers);
-    Ok(found.map(|mut found| {
-        // The sandbox model answers only if no other can.
-        if found.iter().any(|candidate| !candidate.provider.is_sandbox()) {
-            found.retain(|candidate| !candidate.provider.is_sandbox());
-        }
-        if let Some((ability, _)) = needed(request) {
-            found.retain(|candidate| candidate.model.can(ability) || candidate.provider.is_sandbox());
-        }
-        found
-    }))
+/// The models that a user may ask.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OpenModels<'a> {
+    /// Those that the API key may ask, unless it may ask all of them.
+    pub(crate) allowed: Option<&'a [String]>,
+    /// The user's own keys.
+    pub(crate) keys: &'a Keys,
+    pub(crate) settings: &'a Settings,
+    pub(crate) database: &'a Database,
+}
+
+impl OpenModels<'_> {
+    /// The candidates of this name that can serve the request. Empty if none of them can.
+    pub(crate) async fn named(
+        &self,
+        name: &str,
+        request: &Request,
+    ) -> Result<Result<Vec<Candidate>, hatch_dialects::Error>, Error> {
+        let Self { allowed, keys, settings, database } = *self;
+        let (providers, catalogue) = (Providers::of(settings)?, Catalogue::of(settings, database).await?);
+        let (names, preference) = (vec![name], Preference::default());
+        let query = RouteQuery { names, preference, prompt_tokens: 0, allowed, keys };
+        let found = routing::candidates(&query, request, &catalogue, providers);
+        Ok(found.map(|found| able(found, request)))
+    }
+}
+
+/// The candidates that can serve the request.
+fn able(mut found: Vec<Candidate>, request: &Request) -> Vec<Candidate> {
+    // The sandbox model answers only if no other can.
+    if found.iter().any(|candidate| !candidate.provider.is_sandbox()) {
+        found.retain(|candidate| !candidate.provider.is_sandbox());
+    }
+    if let Some((ability, _)) = needed(request) {
+        found.retain(|candidate| candidate.model.can(ability) || candidate.provider.is_sandbox());
+    }
+    found
 }
 
 /// The candidates for a request, in their order: of the model that the user
@@ -98,15 +112,14 @@ pub(crate) async fn choose(
 ) -> Result<Vec<Candidate>, Error> {
     let AnswerRules { payer, keys, settings, database } = *rules;
     let allowed = payer.key.and_then(|(_, limits)| limits.models.as_deref());
+    let open = OpenModels { allowed, keys, settings, database };
     let name = match chosen {
         Some(name) => name.to_owned(),
         None => default_name(preferred, keys, settings)?,
     };
-    let mut found = match named(&name, request, allowed, keys, settings, database).await? {
+    let found = match open.named(&name, request).await? {
         // A key that may not ask the operator's choice asks one that it may.
-        Err(_) if chosen.is_none() && allowed.is_some() => {
-            named(routing::AUTO, request, allowed, keys, settings, database).await?
-        }
+        Err(_) if chosen.is_none() && allowed.is_some() => open.named(routing::AUTO, request).await?,
         found => found,
     }?;
     if found.is_empty() {
@@ -114,14 +127,20 @@ pub(crate) async fn choose(
         let words = format!("The model {name} cannot {ability}, so it cannot do this work");
         return Err(Error::upstream(UpstreamKind::Rejected, words));
     }
-    if payer.is_bounded(settings)? {
-        let first = found.first().map(|candidate| candidate.model.id.clone());
-        found.retain(|candidate| candidate.model.prices.is_some() || is_own(candidate, keys));
-        if let (true, Some(first)) = (found.is_empty(), first) {
-            return Err(without_price(&first));
-        }
+    if payer.is_bounded(settings)? { only_with_price(found, keys) } else { Ok(found) }
+}
+
+/// The candidates that a budget can pay for, and those that the user's own keys pay for.
+///
+/// # Errors
+/// If there is none.
+pub(crate) fn only_with_price(mut candidates: Vec<Candidate>, keys: &Keys) -> Result<Vec<Candidate>, Error> {
+    let first = candidates.first().map(|candidate| candidate.model.id.clone());
+    candidates.retain(|candidate| candidate.model.prices.is_some() || is_own(candidate, keys));
+    match first {
+        Some(first) if candidates.is_empty() => Err(without_price(&first)),
+        _ => Ok(candidates),
     }
-    Ok(found)
 }
 
 /// No budget pays for a model without a price.

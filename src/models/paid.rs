@@ -1,19 +1,19 @@
-//! Asks for an answer on behalf of a job, within the budgets of whoever pays:
-//! reserves the most that the answer can cost, reads it to its end, and computes
-//! its cost. The agent and the startup generator ask models this way.
+//! Asks for an answer on behalf of a job, reads it to its end, and computes its cost. The agent and the startup
+//! generator ask models this way. The caller has chosen the model (choice.rs) and reserved the cost (allowance.rs),
+//! and books it (booking.rs).
 
 use std::cell::RefCell;
 
 use hatch_dialects::{Dialect, Reader, Reply, Request, Response, Usage, estimate_prompt};
 
 use super::{
-    ask,
+    allowance::Allowance,
+    ask::{self, AnsweredCall},
     choice::{AnswerRules, is_own},
     failover::FailedCall,
     failure::described,
     question::{Question, WHOLE_MS},
     reading::{Live, ModelResponse},
-    reservations::Reservation,
     routing::Candidate,
     settings::Providers,
 };
@@ -28,15 +28,14 @@ use crate::{
 
 /// The longest answer; a consumer of a queue has a quarter of an hour.
 const ANSWER_MS: i64 = 10 * MINUTE_MS;
-/// The lengths of answers, in tokens. If the budget does not suffice for a long
-/// answer, a shorter one is requested.
-const LENGTHS: [u64; 5] = [32_000, 16_000, 8_000, 4_000, 2_000];
-
-/// What an answer may cost.
+/// What is asked, and whom.
 #[derive(Debug)]
-pub(crate) struct Allowance {
-    max_tokens: u64,
-    pub(crate) reservation: Reservation,
+pub(crate) struct PaidQuestion<'a> {
+    pub(crate) request: Request,
+    /// In their order.
+    pub(crate) candidates: Vec<Candidate>,
+    /// What errors call the model.
+    pub(crate) who: &'a str,
 }
 
 /// An answer of a model, or its error, and its cost.
@@ -50,86 +49,34 @@ pub(crate) struct PaidAnswer {
     pub(crate) cost_micro_usd: i64,
 }
 
-/// Reserves the most that an answer of at most `longest` tokens can cost, or of
-/// fewer if the budgets do not suffice. None if `left`, the bound of the work
-/// itself, does not suffice.
-///
-/// # Errors
-/// [`Error::TooManyRequests`] if the budget of the payer is spent.
-pub(crate) async fn afford(
-    request: &Request,
-    longest: Option<u64>,
-    candidates: &[Candidate],
-    left: i64,
-    rules: &AnswerRules<'_>,
-) -> Result<Option<Allowance>, Error> {
-    let prompt = estimate_prompt(request);
-    let ours = candidates.iter().filter(|candidate| !is_own(candidate, rules.keys));
-    let ours: Vec<&Candidate> = ours.collect();
-    let [first, ..] = LENGTHS;
-    let longest = longest.unwrap_or(first);
-    if ours.is_empty() {
-        return Ok(Some(Allowance { max_tokens: longest, reservation: Reservation::none(&rules.payer) }));
-    }
-    let mut refused = None;
-    let shorter = LENGTHS.into_iter().filter(|length| *length < longest);
-    for max_tokens in [longest].into_iter().chain(shorter) {
-        let most = |candidate: &&Candidate| {
-            let limit = candidate.model.longest_answer();
-            let output = limit.map_or(max_tokens, |limit| limit.min(max_tokens));
-            candidate.model.most_micro_usd(prompt, output)
-        };
-        let most = ours.iter().filter_map(most).max().unwrap_or_default();
-        if most > left {
-            continue;
-        }
-        match rules.payer.reserve(most, rules.settings, rules.database).await {
-            Err(error @ Error::TooManyRequests(_)) => refused = Some(error),
-            other => return other.map(|reservation| Some(Allowance { max_tokens, reservation })),
+impl PaidAnswer {
+    /// No model has answered, which costs nothing.
+    fn failed(failed: FailedCall, who: &str) -> Self {
+        let FailedCall { error, retry_after_s, model, .. } = failed;
+        Self {
+            answer: Err(described(&error, retry_after_s, who)),
+            model: model.unwrap_or_default(),
+            usage: Usage::default(),
+            cost_micro_usd: 0,
         }
     }
-    refused.map_or(Ok(None), Err)
 }
 
 /// Asks for an answer and reads it to its end. `so_far` gets the text that has
 /// arrived and its estimated cost, when the answer begins and then every few
 /// seconds. The caller books the cost.
 pub(crate) async fn answer(
-    mut request: Request,
-    candidates: Vec<Candidate>,
+    question: PaidQuestion<'_>,
     allowance: &Allowance,
-    who: &str,
     rules: &AnswerRules<'_>,
     so_far: impl AsyncFn(&str, i64),
 ) -> Result<PaidAnswer, Error> {
+    let PaidQuestion { mut request, candidates, who } = question;
     request.max_tokens = Some(allowance.max_tokens);
     request.stream = true;
-    let seconds = u64::try_from(now_ms() / 1_000).unwrap_or_default();
-    let question = Question {
-        request: &request,
-        body: None,
-        client: Dialect::Messages,
-        reply: Reply::new(&request, rules.payer.subject.replace('-', ""), seconds),
-        // A stream shows what an interrupted answer has cost.
-        is_live: true,
-        is_lenient: true,
-        keys: rules.keys,
-        anthropic: None,
-        watched: None,
-        within_ms: WHOLE_MS,
-        filter: &|| None,
-    };
-    let asked = ask::ask(&question, candidates, Providers::of(rules.settings)?).await;
-    let (answer, answered) = match asked {
+    let (answer, answered) = match ask_once(&request, candidates, rules).await? {
         Ok(answered) => answered,
-        Err(FailedCall { error, retry_after_s, model, .. }) => {
-            return Ok(PaidAnswer {
-                answer: Err(described(&error, retry_after_s, who)),
-                model: model.unwrap_or_default(),
-                usage: Usage::default(),
-                cost_micro_usd: 0,
-            });
-        }
+        Err(failed) => return Ok(PaidAnswer::failed(failed, who)),
     };
     let candidate = &answered.candidate;
     let cost = |usage: &Usage| match is_own(candidate, rules.keys) {
@@ -149,6 +96,30 @@ pub(crate) async fn answer(
         }
     };
     Ok(PaidAnswer { answer, cost_micro_usd: cost(&usage), usage, model: candidate.model.id.clone() })
+}
+
+/// Asks the candidates, and returns once one has begun to answer.
+async fn ask_once(
+    request: &Request,
+    candidates: Vec<Candidate>,
+    rules: &AnswerRules<'_>,
+) -> Result<Result<(ModelResponse, AnsweredCall), FailedCall>, Error> {
+    let seconds = u64::try_from(now_ms() / 1_000).unwrap_or_default();
+    let question = Question {
+        request,
+        body: None,
+        client: Dialect::Messages,
+        reply: Reply::new(request, rules.payer.subject.replace('-', ""), seconds),
+        // A stream shows what an interrupted answer has cost.
+        is_live: true,
+        is_lenient: true,
+        keys: rules.keys,
+        anthropic: None,
+        watched: None,
+        within_ms: WHOLE_MS,
+        filter: &|| None,
+    };
+    Ok(ask::ask(&question, candidates, Providers::of(rules.settings)?).await)
 }
 
 /// An answer while it arrives.

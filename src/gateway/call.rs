@@ -12,8 +12,9 @@ use worker::Env;
 use super::{
     account::{self, Account},
     cache::{CacheSlot, CachedAnswer},
-    guardrails::{Guards, moderation},
-    ledger::{Budgets, CallCost, CallPrompt, Entry, Outcome},
+    eligible,
+    guardrails::{Checked, Guards, moderation},
+    ledger::{Budgets, CallPrompt, Entry, Outcome},
     live::{self, StreamingCall},
     request::{GatewayRequest, Options},
     response,
@@ -26,7 +27,7 @@ use crate::{
     http::RequestContext,
     models::{
         self, AnsweredCall, Candidate, Catalogue, DayBudget, FailedCall, KeyLimits, Keys, Live,
-        ModelResponse, Prompt, Providers, Question, RouteQuery,
+        ModelResponse, Providers, Question, RouteQuery,
     },
     platform::response::Response,
     settings::FromVars as _,
@@ -54,21 +55,29 @@ pub(super) struct Call {
     place: Option<CacheSlot>,
 }
 
+/// What is wanted of a call, besides its request.
+#[derive(Debug)]
+pub(super) struct Wanted<'a> {
+    /// The models to ask, in their order.
+    pub(super) names: Vec<&'a str>,
+    pub(super) options: &'a Options,
+    /// The step of a chat whose tools the gateway runs.
+    pub(super) step: Option<Step>,
+}
+
 impl Call {
-    /// Finds the candidates and reserves the most that they can cost. `step` is the
-    /// step of a chat whose tools the gateway runs.
+    /// Finds the candidates and reserves the most that they can cost.
     ///
     /// # Errors
     /// Those of routing; 400 for a request that a guardrail blocks; 429 for a
     /// spent budget; 403 under a budget if no model has a known price.
     pub(super) async fn begin(
         request: &mut Request,
-        names: Vec<&str>,
-        options: &Options,
-        step: Option<Step>,
+        wanted: Wanted<'_>,
         context: &RequestContext,
         database: &Database,
     ) -> Result<Self, Error> {
+        let Wanted { names, options, step } = wanted;
         let (user, settings) = (context.caller.user()?, &context.settings);
         let limits = KeyLimits::parse(user.gateway.as_deref())?;
         let (providers, catalogue) = (Providers::of(settings)?, Catalogue::of(settings, database).await?);
@@ -76,44 +85,22 @@ impl Call {
         let account = Account::of(context).await?;
         let mut guards = guards_of(account.policy()?.as_ref(), limits.guardrails.as_ref())?;
         guards.expect(request);
-        let keys = account.keys(context)?;
-        let allowed = limits.models.as_deref();
+        let (keys, allowed) = (account.keys(context)?, limits.models.as_deref());
         let query = RouteQuery { names, preference: options.preference, prompt_tokens, allowed, keys: &keys };
-        let mut candidates = models::candidates(&query, request, &catalogue, providers)?;
-        let mut checked = guards.check(request)?;
-        let text = || moderation::request_text(request);
-        checked
-            .rules
-            .extend(moderation::judge(text, &guards.moderate_input, &keys, context, database).await?);
-        if keys.is_for_request() {
-            only_first_provider(&mut candidates);
-        }
-        only_own_accounts(&mut candidates, request, &keys)?;
-        let has_own_key = |candidate: &Candidate| keys.has(&candidate.provider.name);
-        let is_caller_paid = candidates.iter().all(has_own_key);
+        let candidates = models::candidates(&query, request, &catalogue, providers)?;
+        let Checked { is_changed, rules } = check(request, &guards, &keys, context, database).await?;
+        let candidates = eligible::open_to_caller(candidates, request, &keys)?;
         let budgets = Budgets::of(&limits, context)?;
-        let is_counted = !is_caller_paid && budgets.are_there()?;
-        if is_counted {
-            candidates = models::only_with_price(candidates, &keys)?;
-        }
-        let output = request.max_tokens.unwrap_or_default();
-        let ours = candidates.iter().filter(|candidate| !has_own_key(candidate));
-        let most = ours.filter_map(|candidate| most(candidate, prompt_tokens, output, request.n)).max();
-        let first = candidates.first();
-        let prompt = first.map(|candidate| Prompt::of(&candidate.model, prompt_tokens)).unwrap_or_default();
-        let is_first_paid = first.is_some_and(has_own_key);
-        let prompt = Prompt { micro_usd: if is_first_paid { 0 } else { prompt.micro_usd }, ..prompt };
-        let cost = CallCost { most_micro_usd: most.unwrap_or_default(), prompt };
-        let own = candidates.iter().filter(|candidate| has_own_key(candidate));
-        let own = own.map(|candidate| candidate.provider.name.clone()).collect();
+        let is_paid = !eligible::are_own(&candidates, &keys) && budgets.are_there()?;
+        let candidates = if is_paid { models::only_with_price(candidates, &keys)? } else { candidates };
         if !options.is_counted && step.as_ref().is_none_or(Step::is_first) {
             budgets.count_request(database).await?;
         }
-        let mut entry = budgets.reserve(is_counted.then_some(cost), own, database).await?;
-        let listed = candidates.iter().filter(|candidate| candidate.provider.lists(&candidate.model.id));
-        entry.listed = listed.map(|candidate| candidate.model.id.clone()).collect();
-        entry.prompt = CallPrompt::of(prompt);
-        let (is_changed, rules) = (checked.is_changed, checked.rules);
+        let cost = eligible::cost(&candidates, request, prompt_tokens, &keys);
+        let own = eligible::own_key_providers(&candidates, &keys);
+        let mut entry = budgets.reserve(is_paid.then_some(cost), own, database).await?;
+        entry.listed = eligible::listed(&candidates);
+        entry.prompt = CallPrompt::of(cost.prompt);
         let (keep, place) = (Keep::Nothing, None);
         Ok(Self { entry, candidates, guards, keys, prompt_tokens, is_changed, rules, step, keep, place })
     }
@@ -344,7 +331,8 @@ pub(super) async fn begin(
 ) -> Result<Call, Error> {
     let names: Vec<String> = inbound.names().into_iter().map(str::to_owned).collect();
     let names = names.iter().map(String::as_str).collect();
-    Call::begin(&mut inbound.request, names, &inbound.options, step, context, database).await
+    let wanted = Wanted { names, options: &inbound.options, step };
+    Call::begin(&mut inbound.request, wanted, context, database).await
 }
 
 /// What to store of the answer to this request.
@@ -416,40 +404,6 @@ pub(super) async fn guards(context: &RequestContext) -> Result<Guards, Error> {
     guards_of(account::policy(context).await?.as_ref(), limits.guardrails.as_ref())
 }
 
-/// Keeps only the first provider's models: a key in the header is for that one.
-fn only_first_provider(candidates: &mut Vec<Candidate>) {
-    if let Some(first) = candidates.first().map(|candidate| candidate.provider) {
-        candidates.retain(|candidate| candidate.provider.name == first.name);
-    }
-}
-
-/// Members of a request that name what an account at a vendor has: the vendor's dialect, and the code of the refusal.
-/// By its code Anthropic's tool runners learn to send the whole conversation instead of a `thread`. What a thread
-/// holds no other model could go on with, and nobody could tell beforehand what it costs.
-const OF_AN_ACCOUNT: &[(Dialect, &str, &str)] = &[
-    (Dialect::Responses, "conversation", "unsupported_value"),
-    (Dialect::Responses, "prompt", "unsupported_value"),
-    (Dialect::Messages, "thread", "thread_unsupported_request"),
-];
-
-/// If the request has such a member, keeps only the models that the caller asks
-/// with a key of their own: the gateway's account is not for its users' objects.
-fn only_own_accounts(candidates: &mut Vec<Candidate>, request: &Request, keys: &Keys) -> Result<(), Error> {
-    let has = |member: &str| request.extra.iter().any(|(name, _)| name == member);
-    let named = OF_AN_ACCOUNT.iter().find(|(of, name, _)| request.dialect == Some(*of) && has(name));
-    let Some(&(vendors, name, code)) = named else { return Ok(()) };
-    candidates.retain(|Candidate { provider, .. }| {
-        keys.has(&provider.name) && provider.dialect_for(vendors) == vendors
-    });
-    if candidates.is_empty() {
-        let vendor = if vendors == Dialect::Messages { "Anthropic" } else { "OpenAI" };
-        let words =
-            format!("it is of an account at {vendor}, so it needs a key of that account: X-Provider-Key");
-        return Err(DialectError::unsupported(name, words).with_code(code).into());
-    }
-    Ok(())
-}
-
 /// Makes a cached answer that of this call. It costs nothing, and is stored as an answer
 /// of its own, so that later requests can refer to it.
 async fn recall(
@@ -476,12 +430,19 @@ async fn recall(
     Whole { answer, bytes: None, events: None, reply, headers }
 }
 
-/// The most that an answer of this candidate can cost.
-fn most(candidate: &Candidate, prompt: u64, wanted: u64, n: Option<u64>) -> Option<i64> {
-    let model = &candidate.model;
-    let most = model.longest_answer().unwrap_or(models::LONGEST_UNKNOWN);
-    let output = if wanted > 0 { wanted.min(most) } else { most };
-    model.most_micro_usd(prompt, output.saturating_mul(n.unwrap_or(1).max(1)))
+/// Checks the request by its guardrails, and by the models that moderate it.
+async fn check(
+    request: &mut Request,
+    guards: &Guards,
+    keys: &Keys,
+    context: &RequestContext,
+    database: &Database,
+) -> Result<Checked, Error> {
+    let mut checked = guards.check(request)?;
+    let text = || moderation::request_text(request);
+    let judged = moderation::judge(text, &guards.moderate_input, keys, context, database).await?;
+    checked.rules.extend(judged);
+    Ok(checked)
 }
 
 /// The guardrails of a user and of their key.

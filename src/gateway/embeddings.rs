@@ -7,7 +7,12 @@ use hatch_dialects::{
 };
 use serde_json::{Value, json};
 
-use super::{call::Call, ledger::Outcome, request::Options, response};
+use super::{
+    call::{Call, Wanted},
+    ledger::Outcome,
+    request::Options,
+    response,
+};
 use crate::{
     error::Error,
     http::{RequestContext, body},
@@ -32,7 +37,8 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     let mut options = Options::read(&context)?;
     options.other_tokens = if is_text { 0 } else { estimate(embeddings.input.as_str()) };
     let model = embeddings.model.clone();
-    let call = Call::begin(&mut request, vec![&model], &options, None, &context, &database).await?;
+    let wanted = Wanted { names: vec![&model], options: &options, step: None };
+    let call = Call::begin(&mut request, wanted, &context, &database).await?;
     replace_texts(&mut embeddings, request);
     let body_for = |candidate: &models::Candidate| render_embeddings(&embeddings, &candidate.model.name);
     let posted = models::post("/embeddings", body_for, call.candidates, &call.keys, models::WHOLE_MS);

@@ -2,7 +2,7 @@
 //! or to Anthropic.
 //!
 //! A request is read in its client's dialect (request.rs), its highest cost is
-//! reserved (call.rs), the candidates are asked in their order
+//! reserved (call.rs, eligible.rs), the candidates are asked in their order
 //! (`crate::models`), and the answer is rendered in the client's dialect
 //! (response.rs), as a stream (live.rs), or from the cache (cache.rs). guardrails/
 //! checks what goes in and comes out, tools/ runs tools here, and stored/ stores
@@ -16,6 +16,7 @@ pub(crate) mod compact;
 pub(crate) mod completions;
 pub(crate) mod dialect;
 pub(crate) mod dynamic_apps;
+mod eligible;
 pub(crate) mod embeddings;
 mod group_commit;
 pub(crate) mod guardrails;

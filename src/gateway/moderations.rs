@@ -8,7 +8,12 @@ use hatch_dialects::{
 use serde_json::json;
 
 use super::{
-    account::Account, call::Call, guardrails::moderation, ledger::Outcome, request::Options, response,
+    account::Account,
+    call::{Call, Wanted},
+    guardrails::moderation,
+    ledger::Outcome,
+    request::Options,
+    response,
 };
 use crate::{
     error::Error,
@@ -35,7 +40,8 @@ pub(crate) async fn create(context: RequestContext) -> Result<Response, Error> {
     // Guardrails do not check this text: the moderation model must see all of it.
     let mut request = Request { model: model.clone(), ..Request::default() };
     request.messages.push(Message::new(Role::User, vec![Part::text(String::new())]));
-    let call = Call::begin(&mut request, vec![&model], &options, None, &context, &database).await?;
+    let wanted = Wanted { names: vec![&model], options: &options, step: None };
+    let call = Call::begin(&mut request, wanted, &context, &database).await?;
     let answer = moderation::ask(&moderation, call.candidates, &call.keys, models::WHOLE_MS);
     let (posted, usage) = match call.entry.noted(answer, &database).await {
         Ok(answered) => answered,

@@ -10,6 +10,7 @@ mod tests;
 mod texts;
 
 pub(super) use guards::Guards;
+pub(super) use input::Checked;
 
 use hatch_guardrails::{Guard, Policy, Rules};
 use serde::Deserialize as _;

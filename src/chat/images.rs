@@ -6,8 +6,6 @@ use serde::{Deserialize, Serialize};
 
 /// The most pictures in a message.
 pub(super) const MAX_IMAGES: usize = 4;
-/// About as many tokens as Claude counts for its largest size of picture.
-pub(super) const TOKENS_PER_IMAGE: u64 = 1_600;
 
 /// The pattern of base64 (RFC 4648, section 4).
 #[cfg(test)]

@@ -2,16 +2,12 @@
 
 use hatch_code::CodeMap;
 use hatch_dialects::{
-    Json, Request,
+    IMAGE_TOKENS, Json, Request, estimate,
     request::{Message, Part, Reasoning, Role, ThinkingMode},
 };
 use serde::Deserialize;
 
-use super::{
-    changes::Changes,
-    images::{self, Image},
-    settings::PromptBudget,
-};
+use super::{changes::Changes, images::Image, settings::PromptBudget};
 
 const SYSTEM: &str = "\
 You are Hatch, an expert web developer who builds apps for people who do not program.
@@ -79,7 +75,7 @@ impl<'a> ChatPrompt<'a> {
         let context = context(code, &message, &changed, budget.code_tokens);
         let mut left = Some(budget.history_tokens);
         let kept = history.iter().rev().take_while(|message| {
-            left = left.and_then(|left| left.checked_sub(hatch_code::tokens(&message.content)));
+            left = left.and_then(|left| left.checked_sub(hatch_code::tokens_at_most(&message.content)));
             left.is_some()
         });
         let kept = kept.count();
@@ -104,12 +100,12 @@ impl<'a> ChatPrompt<'a> {
         !self.images.is_empty()
     }
 
-    /// About how many tokens the prompt has.
+    /// About how many tokens the prompt has, for its price.
     pub(super) fn tokens(&self) -> u64 {
         let fixed = [SYSTEM, &self.context, &self.message];
         let history = self.history.iter().map(|message| message.content.as_str());
-        let pictures = images::TOKENS_PER_IMAGE.saturating_mul(self.images.len() as u64);
-        fixed.into_iter().chain(history).map(hatch_code::tokens).sum::<u64>().saturating_add(pictures)
+        let pictures = IMAGE_TOKENS.saturating_mul(self.images.len() as u64);
+        fixed.into_iter().chain(history).map(estimate).sum::<u64>().saturating_add(pictures)
     }
 
     /// The request for an answer of at most `longest` tokens. Three places end a part of it that repeats, and that
@@ -213,6 +209,19 @@ mod tests {
     }
 
     #[test]
+    fn a_prompt_is_priced_as_the_gateway_prices_its_request() {
+        let code = CodeMap::parse(r#"{"app.js":"const limit = 10; // Größe"}"#).unwrap();
+        let history = vec![history_message("user", "時計"), history_message("assistant", "Done.")];
+        let budget = PromptBudget { history_tokens: 8_000, code_tokens: 100_000 };
+        let prompt = ChatPrompt::new("Make it blue".to_owned(), &code, history, budget);
+        let image = serde_json::from_value(serde_json::json!({ "mediaType": "image/png", "data": "AAAA" }));
+        let prompt = prompt.with(vec![image.unwrap()]);
+        let of_request = hatch_dialects::estimate_prompt(&prompt.request(100));
+        // The gateway's rule adds a few tokens for each message.
+        assert!((prompt.tokens()..prompt.tokens() + 40).contains(&of_request), "{of_request}");
+    }
+
+    #[test]
     fn a_reduced_prompt_has_less_code_and_less_history() {
         let files: serde_json::Map<_, _> =
             (0..200).map(|n| (format!("src/part{n}.js"), "let word = 1;\n".repeat(300).into())).collect();
@@ -221,7 +230,7 @@ mod tests {
             || (0..40).map(|n| history_message("user", &format!("{n} {}", "日本語".repeat(100)))).collect();
         let budget = PromptBudget { history_tokens: 8_000, code_tokens: 100_000 };
         let prompt = ChatPrompt::new("Change part7".to_owned(), &code, history(), budget);
-        let most = 108_000 + hatch_code::tokens(SYSTEM);
+        let most = 108_000 + hatch_code::tokens_at_most(SYSTEM);
         assert!(prompt.tokens() > 50_000 && prompt.tokens() < most + 1_000, "{}", prompt.tokens());
         let less = prompt.less();
         assert!(less.tokens() < most / 3, "{}", less.tokens());

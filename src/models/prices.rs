@@ -1,4 +1,5 @@
-//! Computes the cost of an answer, in whole micro-dollars.
+//! Computes the cost of an answer, in whole micro-dollars. What a provider has not counted is estimated by the rule of
+//! [`hatch_dialects::Meter::charged`], so that an interrupted answer of the chat costs as much as one of the gateway.
 
 use hatch_dialects::{Pricing, Usage, estimate};
 use hatch_wire::anthropic::Message;
@@ -68,7 +69,7 @@ pub(crate) fn counted(message: &Message, prompt_tokens: u64) -> Usage {
         ..Usage::default()
     };
     if !message.is_complete() || !message.has_output_count() {
-        // About four bytes of a thought are a token.
+        // Of thoughts only the bytes are known. As of a Latin text, about four of them are a token.
         let arrived = estimate(&message.text).saturating_add(message.thinking_bytes / 4);
         usage.output = usage.output.max(arrived);
     }
@@ -80,6 +81,7 @@ pub(crate) fn counted(message: &Message, prompt_tokens: u64) -> Usage {
 
 #[cfg(test)]
 mod tests {
+    use hatch_dialects::{Dialect, Reader};
     use proptest::prelude::*;
 
     use super::*;
@@ -130,6 +132,23 @@ mod tests {
             let [input, cache_read, cache_write, web_searches] = parts;
             let usage = Usage { input, cache_read, cache_write, output, web_searches, ..Usage::default() };
             prop_assert!((0..=MOST).contains(&model().cost_micro_usd(&usage).unwrap()));
+        }
+    }
+
+    #[test]
+    fn an_interrupted_answer_costs_as_much_in_the_chat_as_at_the_gateway() {
+        for text in ["const limit = 10;", "Größe", "いろはにほへと", "🚀🎉"] {
+            let delta = format!(
+                r#"data: {{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":"{text}"}}}}"#
+            );
+            let start =
+                r#"data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#;
+            let stream = format!("{start}\n\n{delta}\n\n");
+            let mut reader = Reader::new(Dialect::Messages);
+            reader.push(stream.as_bytes());
+            let (at_gateway, is_estimate) = reader.meter().charged(100);
+            assert!(is_estimate);
+            assert_eq!(counted(&Message::of(stream.as_bytes()), 100), at_gateway, "{text}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Selects the files that a model is shown: all of them, or the relevant ones if the project exceeds the budget.
 
 use super::map::CodeMap;
-use super::tokens::tokens;
+use super::tokens::tokens_at_most;
 use super::{fenced, language::extension};
 use std::collections::BTreeSet;
 
@@ -28,7 +28,7 @@ const ENTRIES: [&str; 9] = [
 /// they export.
 pub fn context(code: &CodeMap, message: &str, recent: &[String], budget: u64) -> String {
     let all = fenced(code);
-    if tokens(&all) <= budget {
+    if tokens_at_most(&all) <= budget {
         return all;
     }
     let mut files: Vec<File> =
@@ -78,7 +78,7 @@ impl<'a> File<'a> {
             4 + recent.len()
         };
         // The fence and the path take a few tokens more.
-        Self { path, rank, tokens: tokens(content) + tokens(path) + 8 }
+        Self { path, rank, tokens: tokens_at_most(content) + tokens_at_most(path) + 8 }
     }
 }
 
@@ -102,7 +102,7 @@ fn list<'a>(files: impl Iterator<Item = (&'a str, &'a str)>, budget: u64) -> Str
         } else {
             format!("- {path}: {}\n", exported.join(", "))
         };
-        match left.checked_sub(tokens(&line)) {
+        match left.checked_sub(tokens_at_most(&line)) {
             Some(rest) => {
                 left = rest;
                 list.push_str(&line);
@@ -201,7 +201,7 @@ mod tests {
             ["Make the Header red", "Change src/components/header.tsx", "In `Header.tsx`, add a link"]
         {
             let context = context(&code, message, &recent, 6_000);
-            assert!(tokens(&context) <= 6_200, "{}", tokens(&context));
+            assert!(tokens_at_most(&context) <= 6_200, "{}", tokens_at_most(&context));
             for path in ["src/components/Header.tsx", "src/part7.ts", "index.html"] {
                 assert!(shows(&context, path), "{message}: {path}");
             }
@@ -214,7 +214,7 @@ mod tests {
     fn a_tiny_budget_gives_a_short_context() {
         let code = project();
         let context = context(&code, "src/part1.ts", &[], 100);
-        assert!(tokens(&context) < 200 && context.contains("more"), "{context}");
+        assert!(tokens_at_most(&context) < 200 && context.contains("more"), "{context}");
     }
 
     #[test]

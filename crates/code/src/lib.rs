@@ -27,4 +27,4 @@ pub use fenced::fenced;
 pub use map::{CodeError, CodeMap, FileChange, FileStatus};
 pub use media_type::media_type;
 pub use path::{PathError, composed, safe_path};
-pub use tokens::tokens;
+pub use tokens::tokens_at_most;

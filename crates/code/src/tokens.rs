@@ -1,15 +1,16 @@
-//! Estimates the tokens of a text. A model's own tokenizer needs megabytes of tables; for a budget an estimate that is
-//! rarely too small is enough.
+//! Bounds the tokens of a text, to fit texts into the context of a model: too much would be refused, so the estimate is
+//! rarely too small. What a text costs is estimated elsewhere, by the rule of `hatch_dialects::estimate`. A model's own
+//! tokenizer needs megabytes of tables.
 
 /// Sixths of a token.
 const SIXTHS: usize = 6;
 /// A run longer than this, in bytes, is not a word but a hash or an encoded image.
 const LONGEST_WORD: usize = 20;
 
-/// Estimates the tokens of a text, on the high side. A token is three characters of English or code, and one and a half
+/// The tokens that a text has at most, but for rare texts. A token is three characters of English or code, and one and a half
 /// of text that is not words. Letters of other alphabets count about one and a half tokens, ideographs more, emoji
 /// three.
-pub fn tokens(text: &str) -> u64 {
+pub fn tokens_at_most(text: &str) -> u64 {
     let mut sixths = 0_usize;
     let mut word = 0_usize;
     for c in text.chars() {
@@ -41,9 +42,9 @@ mod tests {
             ("👩‍👩‍👧‍👦🏳️‍🌈", 14, 40),
             ("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk", 30, 60),
         ] {
-            let estimate = tokens(text);
+            let estimate = tokens_at_most(text);
             assert!((least..=most).contains(&estimate), "{text}: {estimate}");
         }
-        assert_eq!(tokens(""), 0);
+        assert_eq!(tokens_at_most(""), 0);
     }
 }

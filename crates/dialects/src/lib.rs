@@ -87,7 +87,7 @@ pub use responses::{
 };
 pub use stream::{Filter, Meter, Reader, Stream, filtered_stream_of, stream_of};
 pub use target::{Abilities, Names, Rendered, Target, canonical, check_size, forward, length_members};
-pub use tokens::{count_body, estimate, estimate_prompt};
+pub use tokens::{IMAGE_TOKENS, count_body, estimate, estimate_prompt};
 pub use workers_ai::{openai_of_workers_ai, workers_ai_inputs};
 
 /// An API format that a client or an upstream speaks.

@@ -6,8 +6,8 @@ use crate::{
 };
 
 /// About four Latin letters make a token, one ideograph makes one, and an emoji
-/// two. Used for reservations and for `count_tokens`; never for billing when
-/// the upstream reported the usage.
+/// two. Used for reservations, for `count_tokens`, and for billing when the upstream
+/// has not reported the usage.
 pub fn estimate(text: &str) -> u64 {
     // In quarters of a token.
     let quarters = text.chars().fold(0_u64, |sum, char| sum.saturating_add(quarters(char)));
@@ -32,8 +32,8 @@ fn quarters(char: char) -> u64 {
 /// Overhead of every message, in tokens.
 const MESSAGE: u64 = 4;
 
-/// Tokens of an image of average size, as the vendors count it.
-const IMAGE: u64 = 1_600;
+/// Tokens of an image of average size, as the vendors count it. They are about those of Claude's largest size.
+pub const IMAGE_TOKENS: u64 = 1_600;
 
 /// Fewest tokens of a document. A page has about 2,000 tokens and 80 KB as
 /// base64, so about 40 characters make a token.
@@ -63,7 +63,7 @@ fn part(part: &Part) -> u64 {
     match &part.content {
         Content::Text(text) => estimate(&text.text),
         Content::Refusal(text) => estimate(text),
-        Content::Image(_) => IMAGE,
+        Content::Image(_) => IMAGE_TOKENS,
         Content::Document(document) => {
             let about = [&document.title, &document.context].into_iter().flatten();
             let about = about.map(|text| estimate(text)).fold(0, u64::saturating_add);

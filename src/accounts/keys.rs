@@ -1,7 +1,7 @@
 //! API keys, which a user gives to programs.
 
 use garde::Validate;
-use hatch_tokens::token::TokenKind;
+use hatch_credentials::token::TokenKind;
 use serde::Deserialize;
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! Sign-in with a wallet (EIP-4361, CAIP-122), and sign-out.
 
 use garde::Validate;
-use hatch_tokens::{
+use hatch_credentials::{
     siwe::{self, Challenge, LIFETIME_MS},
     token::{Token, TokenKind},
     wallet::Address,

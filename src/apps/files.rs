@@ -6,7 +6,7 @@
 
 use chrono::DateTime;
 use hatch_code::CodeMap;
-use hatch_tokens::{
+use hatch_credentials::{
     signed_url::Grant,
     sigv4::{self, Keys},
 };

@@ -1,7 +1,7 @@
 //! Koyeb: an app with one service, made from an image, from a git repository, or from the project's
 //! files, which Koyeb builds.
 
-use hatch_tokens::sigv4;
+use hatch_credentials::sigv4;
 use serde::{Deserialize, Serialize};
 
 use super::{

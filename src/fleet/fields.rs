@@ -108,7 +108,7 @@ pub(super) fn time(value: &Value) -> Result<i64, String> {
 pub(super) fn wallet(value: &Value) -> Result<String, String> {
     let text =
         value.as_str().ok_or("must be a wallet's address: 0x and 40 hexadecimal digits, or a Stellar key")?;
-    text.parse::<hatch_tokens::wallet::Address>()
+    text.parse::<hatch_credentials::wallet::Address>()
         .map(|address| address.to_string())
         .map_err(|error| error.to_string())
 }

@@ -1,6 +1,6 @@
 //! Beats: the reports by which a machine shows that it runs.
 
-use hatch_tokens::wallet::Address;
+use hatch_credentials::wallet::Address;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};

@@ -28,7 +28,7 @@ pub(crate) use owned::OWNED;
 mod window;
 pub(crate) mod workers;
 
-use hatch_tokens::wallet::Address;
+use hatch_credentials::wallet::Address;
 use serde::Deserialize;
 use worker::Env;
 

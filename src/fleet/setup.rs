@@ -1,6 +1,6 @@
 //! Serves the script with which a machine joins the fleet.
 
-use hatch_tokens::token::{Token, TokenError, TokenKind};
+use hatch_credentials::token::{Token, TokenError, TokenKind};
 
 use super::{wallet, workers};
 use crate::{

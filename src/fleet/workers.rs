@@ -1,7 +1,7 @@
 //! The machines: registration, health and uptime.
 
 use garde::Validate;
-use hatch_tokens::token::{Token, TokenKind};
+use hatch_credentials::token::{Token, TokenKind};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 

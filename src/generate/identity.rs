@@ -9,7 +9,7 @@
 //! the others waits a random time before it signs again, and the range of that
 //! time grows with its losses.
 
-use hatch_tokens::concordium::transaction::SignedTransaction;
+use hatch_credentials::concordium::transaction::SignedTransaction;
 use serde::{Deserialize, Serialize};
 
 use super::{proof::Proof, steps::Step, store, work::Work};

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, cell::RefCell, fmt};
 
-use hatch_tokens::{
+use hatch_credentials::{
     jwks::{Jwks, MAX_JWKS_BYTES, VerifyingKey},
     jwks_cache::{Decision, Event, JwksCache},
     jws::Jws,

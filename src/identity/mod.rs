@@ -3,7 +3,7 @@
 //! authenticate.rs finds the user of a credential, scopes.rs lists permissions,
 //! quotas.rs counts daily usage, wallet.rs verifies a wallet's signature.
 //! Tokens are looked up by their hash, and all other credentials are
-//! signatures (`hatch_tokens`), so no comparison leaks a secret by its timing.
+//! signatures (`hatch_credentials`), so no comparison leaks a secret by its timing.
 
 mod authenticate;
 pub(crate) mod quotas;

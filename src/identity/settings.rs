@@ -1,6 +1,6 @@
 //! Settings of sign-in and of daily limits.
 
-use hatch_tokens::stack_auth::Project;
+use hatch_credentials::stack_auth::Project;
 
 use crate::{
     error::Error,

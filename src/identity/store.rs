@@ -1,6 +1,6 @@
 //! SQL of users and of their credentials.
 
-use hatch_tokens::{stack_auth::Claims, token::Validity};
+use hatch_credentials::{stack_auth::Claims, token::Validity};
 use serde::Deserialize;
 
 use super::scopes::Scopes;

@@ -1,6 +1,6 @@
 //! Makes new tokens.
 
-use hatch_tokens::token::{RANDOM_BYTES, Token, TokenKind};
+use hatch_credentials::token::{RANDOM_BYTES, Token, TokenKind};
 
 use crate::{error::Error, platform::random};
 

@@ -1,6 +1,6 @@
 //! Verifies a wallet's signature, and finds its user.
 
-use hatch_tokens::siwe::{self, Expectation};
+use hatch_credentials::siwe::{self, Expectation};
 
 use super::WalletChains;
 use super::{authenticate::user_id_for, store};

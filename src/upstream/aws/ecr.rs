@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::DateTime;
-use hatch_tokens::sigv4::{self, Keys, Request, Scope};
+use hatch_credentials::sigv4::{self, Keys, Request, Scope};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use worker::Method;

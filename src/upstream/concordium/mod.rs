@@ -12,7 +12,7 @@ mod settings;
 pub(crate) use settings::SETTINGS;
 pub(crate) use settings::{Concordium, Network, Registrar};
 
-use hatch_tokens::concordium::transaction::{self, Header, SignedTransaction};
+use hatch_credentials::concordium::transaction::{self, Header, SignedTransaction};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use worker::Method;

@@ -1,7 +1,7 @@
 //! The network on which startups are registered, and the account that registers them.
 
 use ed25519_dalek::SigningKey;
-use hatch_tokens::concordium::address::Account;
+use hatch_credentials::concordium::address::Account;
 
 use crate::{
     error::Error,

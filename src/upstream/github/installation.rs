@@ -1,7 +1,7 @@
 //! The Worker's GitHub App. In an organisation that has installed it, it acts
 //! with a token of its own, which is valid for an hour and for one purpose.
 
-use hatch_tokens::github_app;
+use hatch_credentials::github_app;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use worker::Method;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use hatch_tokens::github_app;
+use hatch_credentials::github_app;
 
 use crate::{
     error::Error,

@@ -1,5 +1,5 @@
-//! Parses and verifies tokens and signatures. Pure: the caller passes in time,
-//! keys and random bytes; nothing is fetched or stored.
+//! Parses and verifies credentials: access tokens, wallets' signatures, JSON Web Tokens, signed links, and AWS's
+//! signatures. Pure: the caller passes in time, keys and random bytes; nothing is fetched or stored.
 
 pub mod concordium;
 pub mod ethereum;

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::{
-    preview, sandbox, site,
+    isolation, preview, site,
     site_request::{Purpose, SiteRequest, SiteResponse},
     store,
 };
@@ -84,7 +84,7 @@ async fn serve(context: RequestContext, kind: ResponseKind) -> Result<Response, 
         Response { kind, ..Response::empty(304) }
     } else {
         let content = match kind {
-            ResponseKind::SandboxedApp if is_page => sandbox::page(&file.content, &format!("/p/{slug}")),
+            ResponseKind::SandboxedApp if is_page => isolation::page(&file.content, &format!("/p/{slug}")),
             _ => file.content,
         };
         let content = match file.console {

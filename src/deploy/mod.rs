@@ -8,12 +8,12 @@ mod addresses;
 mod cloud;
 mod cloud_store;
 pub(crate) mod hosting;
+mod isolation;
 pub(crate) mod job;
 #[cfg(test)]
 pub(crate) mod openapi;
 pub(crate) mod preview;
 mod reach;
-mod sandbox;
 mod site;
 mod site_request;
 mod store;

@@ -6,7 +6,7 @@ use serde_json::json;
 use worker::Env;
 
 use super::{
-    PROJECT_NOT_FOUND, needs_server, no_code, sandbox, site, still_processing, store, target::Target,
+    PROJECT_NOT_FOUND, isolation, needs_server, no_code, site, still_processing, store, target::Target,
 };
 use crate::{
     clouds::deployment,
@@ -96,7 +96,7 @@ pub(super) fn is_preview(slug: &str) -> bool {
 pub(super) fn with_reporter(page: &str, origin: &str) -> String {
     // An origin has no character that could end a JavaScript string or a tag.
     let reporter = REPORTER.replace("@ORIGIN@", origin);
-    sandbox::with_script(page, &format!("{}{reporter}", sandbox::STORAGE))
+    isolation::with_script(page, &format!("{}{reporter}", isolation::STORAGE))
 }
 
 const REPORTER: &str = "<script>(()=>{const to='@ORIGIN@',kin=[self.parent,self.opener].filter(it=>it&&it!==self);\

@@ -15,11 +15,16 @@ test("docs/api.md has the routes of public/openapi.json; `npm run docs` makes th
   assert.equal(withRoutes(text, document), text);
 });
 
-test("docs/configuration.md and .dev.vars.example have the same variables", () => {
+test("docs/configuration.md, .dev.vars.example and the code have the same variables", () => {
   const documented = [...read("docs/configuration.md").matchAll(/^\| (.+?) \|/gm)].flatMap(([, cell]) => [...cell.matchAll(/`([A-Z0-9_]+)`/g)]);
   const example = [...read(".dev.vars.example").matchAll(/^#?([A-Z][A-Z0-9_]+)=/gm)];
-  const names = (matches) => [...new Set(matches.map(([, name]) => name))].sort();
+  // Files read variables through a `vars`. A name in capitals there is one of a variable, unless it is a pattern of a match or a binding's.
+  const code = globSync("src/**/*.rs").map((path) => read(path).split("\nmod tests {")[0]).filter((text) => /\bvars\b/.test(text)).join("\n");
+  const used = [...code.matchAll(/"([A-Z][A-Z0-9_]+)"(?!\s*(?:=>|\|))/g)];
+  const bindings = new Set([...read("wrangler.toml").matchAll(/(?:binding|name) = "([A-Z_]+)"/g)].map(([, name]) => name));
+  const names = (matches) => [...new Set(matches.map(([, name]) => name))].filter((name) => !bindings.has(name)).sort();
   assert.deepEqual(names(documented), names(example));
+  assert.deepEqual(names(documented), names(used));
 });
 
 test("docs/testing.md names tests that there are", () => {

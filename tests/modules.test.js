@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, describe, test } from "node:test";
-import { chromium, inBrowser, startBrowser } from "./browser.js";
+import { inBrowser, startBrowser } from "./browser.js";
 import { deployments } from "./deployments.js";
 import { startEsmCdn } from "./fakes/esm-cdn.js";
 import { startWorker } from "./harness.js";
@@ -14,7 +14,7 @@ const cdn = await startEsmCdn();
 after(() => cdn.stop());
 const hatch = await startWorker({ ESM_CDN_URL: cdn.url });
 const { project, live } = deployments(hatch);
-const browser = chromium ? await startBrowser() : undefined;
+const browser = await startBrowser();
 after(() => browser?.stop());
 
 const version = async (name) => JSON.parse(await readFile(`node_modules/${name}/package.json`, "utf8")).version;

@@ -11,7 +11,7 @@ import { dirname, join, resolve } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { build, preview } from "vite";
-import { chromium, inBrowser, startBrowser } from "./browser.js";
+import { inBrowser, startBrowser } from "./browser.js";
 import { deployments } from "./deployments.js";
 import { startEsmCdn } from "./fakes/esm-cdn.js";
 import { startWorker } from "./harness.js";
@@ -34,7 +34,7 @@ const cdn = await startEsmCdn();
 after(() => cdn.stop());
 const hatch = await startWorker({ ESM_CDN_URL: cdn.url });
 const { project, live } = deployments(hatch);
-const browser = chromium ? await startBrowser(DOM) : undefined;
+const browser = await startBrowser(DOM);
 after(() => browser?.stop());
 
 const TEMPLATES = dirname(fileURLToPath(import.meta.resolve("create-vite/package.json")));

@@ -14,9 +14,11 @@ const MAX_KID_BYTES: usize = 128;
 /// Why a document is unusable, so that the previous keys stay in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JwksError {
+    /// Longer than [`MAX_JWKS_BYTES`].
     TooLong,
     /// Not `{"keys": [object, …]}`.
     Form,
+    /// More than 16 keys.
     TooManyKeys,
     /// Two keys have the same name, so a token's key would be ambiguous.
     DuplicateKid,

@@ -50,6 +50,7 @@ enum Outcome {
 /// Events of a fetch.
 #[derive(Debug)]
 pub enum Event {
+    /// The request is about to be sent.
     Started,
     /// It returned this set. Also used for a set from KV, with the time at which that was fetched.
     Fetched(Jwks),

@@ -8,7 +8,9 @@ use sha2::Sha256;
 /// What a signed URL permits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grant<'a> {
+    /// `GET` or `PUT`, in capitals.
     pub method: &'a str,
+    /// The URL's path, without the query.
     pub path: &'a str,
     /// Milliseconds since the Unix epoch.
     pub expires_at: i64,

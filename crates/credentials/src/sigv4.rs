@@ -9,7 +9,9 @@ use sha2::{Digest as _, Sha256};
 
 /// An access key and its secret, which give access to the account.
 pub struct Keys {
+    /// The access key's id, which signed requests show.
     pub id: String,
+    /// The secret access key, which signs and is never sent.
     pub secret: String,
 }
 
@@ -25,9 +27,11 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// The scope of a signature.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope<'a> {
+    /// Such as `us-east-1`.
     pub region: &'a str,
     /// `ecr`, `s3`, …
     pub service: &'a str,
+    /// The time of signing. AWS accepts a clock that is up to 15 minutes wrong.
     pub at: DateTime<Utc>,
 }
 
@@ -35,11 +39,14 @@ pub struct Scope<'a> {
 /// query is not encoded.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
+    /// In capitals.
     pub method: &'a str,
     /// Not encoded. It is encoded once, as S3 requires; for paths of plain
     /// characters that is right for the other services as well.
     pub path: &'a str,
+    /// Names and values, in any order.
     pub query: &'a [(&'a str, &'a str)],
+    /// Names and values; all of them are signed.
     pub headers: &'a [(&'a str, &'a str)],
     /// SHA-256 of the body in hex, or `UNSIGNED-PAYLOAD`.
     pub payload: &'a str,

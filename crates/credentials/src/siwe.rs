@@ -31,37 +31,58 @@ pub struct Message {
     pub scheme: Option<String>,
     /// The requesting host, with its port if it has one.
     pub domain: String,
+    /// The account that signs in.
     pub address: Address,
     /// The statement that the wallet shows to the user.
     pub statement: Option<String>,
+    /// What the account signs in to.
     pub uri: String,
     /// The EIP-155 chain id for an Ethereum address; `None` for Stellar.
     pub chain_id: Option<u64>,
+    /// 8 or more letters and digits, which the server has issued for one sign-in.
     pub nonce: String,
+    /// When the text was made, in milliseconds of the Unix epoch.
     pub issued_at_ms: i64,
+    /// From when on the text is no longer valid, in milliseconds of the Unix epoch.
     pub expires_at_ms: Option<i64>,
+    /// Before when the text is not valid yet, in milliseconds of the Unix epoch.
     pub not_before_ms: Option<i64>,
+    /// The requesting site's own id of the sign-in.
     pub request_id: Option<String>,
+    /// URIs that the user agrees to besides.
     pub resources: Vec<String>,
 }
 
 /// The first line that is wrong in a sign-in text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MalformedMessage {
+    /// The text has more than 4,096 bytes.
     TooLong,
+    /// The first line does not name a host and a chain.
     Domain,
+    /// The second line is no address of that chain, or one with a wrong checksum.
     Address,
     /// An empty line is missing or not empty.
     EmptyLine,
+    /// The statement has characters that EIP-4361 does not allow.
     Statement,
+    /// `URI: ` is missing, or is none.
     Uri,
+    /// `Version: 1` is missing.
     Version,
+    /// `Chain ID: ` is missing, or is none of the address's chain.
     ChainId,
+    /// `Nonce: ` is missing, too short, or has other characters than letters and digits.
     Nonce,
+    /// `Issued At: ` is missing, or is not a time of RFC 3339.
     IssuedAt,
+    /// `Expiration Time: ` is not a time of RFC 3339.
     ExpirationTime,
+    /// `Not Before: ` is not a time of RFC 3339.
     NotBefore,
+    /// `Request ID: ` has characters that EIP-4361 does not allow.
     RequestId,
+    /// A line after `Resources:` is not `- ` and a URI.
     Resources,
     /// Lines that are unknown, duplicated, or out of order.
     Rest,
@@ -304,11 +325,13 @@ pub struct Challenge<'a> {
     pub domain: &'a str,
     /// The URI of the service, on one of [`Expectation::domains`].
     pub uri: &'a str,
+    /// The account that wants to sign in.
     pub address: Address,
     /// For an address on Ethereum.
     pub chain_id: Option<u64>,
     /// From [`nonce`]; the caller stores it until it is used.
     pub nonce: &'a str,
+    /// When the text is made, in milliseconds of the Unix epoch.
     pub now_ms: i64,
 }
 
@@ -344,24 +367,30 @@ pub struct Expectation<'a> {
     pub domains: &'a [String],
     /// Accepted EIP-155 chain ids.
     pub chain_ids: &'a [u64],
+    /// When the sign-in arrives, in milliseconds of the Unix epoch.
     pub now_ms: i64,
 }
 
 /// Why a sign-in was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SiweRefusal {
+    /// The text is not one of EIP-4361.
     Malformed(MalformedMessage),
     /// Made for another site, like a phished signature.
     Domain,
     /// The URI belongs to another site.
     Uri,
+    /// For a chain that is not one of [`Expectation::chain_ids`].
     ChainId,
     /// Issued in the future, by more than the allowed clock error.
     IssuedAhead,
     /// Issued longer ago than [`LIFETIME_MS`].
     TooOld,
+    /// Its expiration time has come.
     Expired,
+    /// Its time "Not Before" has not come.
     NotYetValid,
+    /// The signature is malformed.
     Signature(SignatureError),
     /// A valid signature of another account than the text names.
     Signer,

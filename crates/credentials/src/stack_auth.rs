@@ -31,7 +31,9 @@ pub struct Claims {
     pub sub: String,
     /// For display only. For decisions use [`Claims::verified_email`].
     pub email: Option<String>,
+    /// Whether Stack Auth has verified [`Self::email`].
     pub email_verified: bool,
+    /// What the user is called, for display only.
     pub name: Option<String>,
     /// When the token ends, in seconds of the Unix epoch.
     pub expires_at_s: i64,
@@ -47,6 +49,7 @@ impl Claims {
 /// Why a token was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StackAuthRefusal {
+    /// It is malformed, or its key or signature is wrong.
     Token(JwsError),
     /// The claim with this name is missing or has the wrong type.
     Claim(&'static str),
@@ -54,6 +57,7 @@ pub enum StackAuthRefusal {
     Issuer,
     /// For another project or kind of user, or for several.
     Audience,
+    /// `exp` has come.
     Expired,
     /// `nbf` is in the future.
     NotYetValid,
@@ -65,7 +69,9 @@ pub enum StackAuthRefusal {
     Branch,
     /// The role is not `authenticated`.
     Role,
+    /// Of a user who has not signed in.
     Anonymous,
+    /// Of a user whom Stack Auth restricts, for example until their address is verified.
     Restricted,
 }
 

@@ -146,7 +146,9 @@ pub struct Validity {
 /// Why an issued token is no longer valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lapsed {
+    /// Its user or an operator revoked it.
     Revoked,
+    /// Its time is over.
     Expired,
 }
 

@@ -7,7 +7,9 @@ use super::{ethereum, stellar};
 /// An account's address. `Display` writes the stored form: Ethereum's in lower case, Stellar's in upper case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Address {
+    /// 20 bytes of a hash of the account's key.
     Ethereum(ethereum::Address),
+    /// The account's public key.
     Stellar(stellar::Address),
 }
 
@@ -16,7 +18,9 @@ pub enum Address {
 pub enum AddressError {
     /// It has the format of neither chain.
     Form,
+    /// It looks like one of Ethereum's, and is none.
     Ethereum(ethereum::AddressError),
+    /// It looks like one of Stellar's, and is none.
     Stellar(stellar::AddressError),
 }
 
@@ -58,7 +62,9 @@ impl fmt::Display for Address {
 /// Why a signature is malformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignatureError {
+    /// Of an account on Ethereum.
     Ethereum(ethereum::SignatureError),
+    /// Of an account on Stellar.
     Stellar(stellar::SignatureError),
 }
 

@@ -14,14 +14,17 @@ use crate::{
 /// A request for embeddings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embeddings {
+    /// The name that the client sent.
     pub model: String,
     /// As the client sent it: a text, texts, tokens, or lists of tokens.
     pub input: Json,
     /// How many inputs there are.
     pub count: usize,
+    /// How many numbers each embedding should have; `None` is the model's default.
     pub dimensions: Option<u64>,
     /// The client wants base64.
     pub is_base64: bool,
+    /// The end user, as the client names them.
     pub user: Option<String>,
 }
 

@@ -7,7 +7,9 @@ use crate::{Dialect, json::Raw, write};
 /// An error of the gateway or of an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
+    /// What kind of error it is.
     pub class: Class,
+    /// A sentence for the client.
     pub message: String,
     /// The member of the body that is wrong: `messages[3].content`.
     pub param: Option<String>,
@@ -19,18 +21,29 @@ pub struct Error {
 /// client's SDK, and whether the gateway retries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
+    /// The request itself is wrong, so no other upstream would take it.
     Invalid,
+    /// There is no credential, or none that is known.
     Authentication,
     /// No credit, or over a budget.
     Billing,
+    /// The credential does not permit this.
     Permission,
+    /// There is no such model, answer or route.
     NotFound,
+    /// The request conflicts with another one, or with the state of what it is about.
     Conflict,
+    /// The body has too many bytes.
     TooLarge,
+    /// The prompt has more tokens than the model's context.
     ContextTooLong,
+    /// A vendor's filter, or a guardrail, refused the content.
     ContentPolicy,
+    /// Too many requests or tokens in a time.
     RateLimit,
+    /// The upstream has no capacity for now.
     Overloaded,
+    /// The upstream did not answer in time.
     Timeout,
     /// The upstream failed.
     Upstream,

@@ -37,6 +37,7 @@ impl std::fmt::Debug for InboundContext<'_> {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Version {
     #[default]
+    /// The version that Anthropic's SDKs send.
     V2023_06_01,
     /// Does not accept `temperature`, `top_p` and `top_k`.
     V2026_10_21,

@@ -8,14 +8,21 @@ use crate::{
 /// A model as clients see it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Model {
+    /// The name to ask for, such as `openai/gpt-6`.
     pub id: String,
+    /// The provider.
     pub owned_by: String,
+    /// The name for people; empty if it has none besides its id.
     pub display_name: String,
-    /// Seconds since 1970, and the same as RFC 3339.
+    /// Seconds since 1970.
     pub created: u64,
+    /// [`Self::created`] as RFC 3339.
     pub created_at: String,
+    /// The tokens of its context; `None` if unknown.
     pub max_input_tokens: Option<u64>,
+    /// The most tokens that one answer can have; `None` if unknown.
     pub max_tokens: Option<u64>,
+    /// Whether its vendor will retire it.
     pub is_deprecated: bool,
 }
 

@@ -10,6 +10,7 @@ use crate::{
 /// A request to judge texts: `/v1/moderations`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Moderation {
+    /// The name that the client sent; `None` leaves it to the gateway.
     pub model: Option<String>,
     /// As the client sent it: a text, texts, or parts.
     pub input: Json,

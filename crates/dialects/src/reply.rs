@@ -85,11 +85,15 @@ impl Reply {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum ChatForm {
     #[default]
+    /// A chat completion.
     Chat,
     /// A stream has the original client's format; a whole answer is as in `Chat`.
     Original,
     /// A legacy completion, which begins with its prompt if the client wants it repeated.
-    Completion { prompt: Option<String> },
+    Completion {
+        /// The prompt to repeat; `None` if the client did not set `echo`.
+        prompt: Option<String>,
+    },
 }
 
 /// A user's daily budget, in micro-dollars.
@@ -97,6 +101,7 @@ pub enum ChatForm {
 pub struct DailyBudget {
     /// What was spent of it before this response.
     pub used: i64,
+    /// What may be spent in a day (UTC).
     pub limit: i64,
     /// The prices of the model that answers. None if this response costs nothing.
     pub pricing: Option<Rc<dyn Pricing>>,

@@ -17,37 +17,60 @@ use crate::{Dialect, Error, Json, json::Raw, read::At, responses::native::ENCRYP
 /// A request. Every dialect is parsed into it and rendered from it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Request {
+    /// The name that the client sent, such as `openai/gpt-6` or `auto`.
     pub model: String,
     /// In order; instructions (roles System and Developer) stay in their
     /// positions.
     pub messages: Vec<Message>,
+    /// The tools that the model may call.
     pub tools: Vec<Tool>,
+    /// `None` is the vendor's default: auto if there are tools.
     pub tool_choice: Option<ToolChoice>,
+    /// Whether one answer may call several tools; `None` is the vendor's default.
     pub parallel_tool_calls: Option<bool>,
+    /// The form of the answer; `None` is text.
     pub format: Option<Format>,
+    /// OpenAI's `low`, `medium` or `high`: how long the answer should be.
     pub verbosity: Option<String>,
+    /// The most output tokens of an answer, thoughts included.
     pub max_tokens: Option<u64>,
+    /// From 0 to 2 for OpenAI, to 1 for Anthropic; a higher one makes answers vary more.
     pub temperature: Option<f64>,
+    /// The model chooses among the likeliest tokens that have this probability together: 0 to 1.
     pub top_p: Option<f64>,
+    /// The model chooses among so many of the likeliest tokens (Anthropic).
     pub top_k: Option<u64>,
+    /// -2 to 2: makes a token less likely the more often it has occurred (OpenAI).
     pub frequency_penalty: Option<f64>,
+    /// -2 to 2: makes a token less likely once it has occurred (OpenAI).
     pub presence_penalty: Option<f64>,
+    /// An object from ids of tokens to what is added to their likelihood, -100 to 100 (OpenAI).
     pub logit_bias: Option<Json>,
+    /// The same seed should give the same answer (OpenAI).
     pub seed: Option<i64>,
+    /// Texts at which the answer ends, without them.
     pub stop: Vec<String>,
     /// How many answers to generate.
     pub n: Option<u64>,
+    /// Whether the answer has the log probabilities of its tokens (Chat Completions).
     pub logprobs: Option<bool>,
+    /// How many of the likeliest tokens to list at each position, with their log probabilities (OpenAI).
     pub top_logprobs: Option<u64>,
+    /// `None` is the model's default.
     pub reasoning: Option<Reasoning>,
+    /// The client's own labels of the request, an object of texts (OpenAI).
     pub metadata: Option<Json>,
     /// The end user: `user`, `safety_identifier`, `metadata.user_id`.
     pub user: Option<String>,
     /// `user` beside a `safety_identifier`. No translation has it.
     pub older_user: Option<String>,
+    /// Requests with the same key meet the same cache of prompts (OpenAI).
     pub prompt_cache_key: Option<String>,
+    /// Which capacity serves the request, such as `auto`, `flex` or `standard_only`.
     pub service_tier: Option<String>,
+    /// Whether the answer is stored; `None` is the dialect's default.
     pub store: Option<bool>,
+    /// Whether the client wants a stream.
     pub stream: bool,
     /// The client asked for a chunk with the usage (Chat Completions).
     pub include_usage: bool,
@@ -145,9 +168,13 @@ impl Request {
 /// Who speaks in a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
+    /// Instructions; Anthropic's `system`.
     System,
+    /// OpenAI's newer name of instructions.
     Developer,
+    /// Who asks.
     User,
+    /// The model.
     Assistant,
     /// Only tool results.
     Tool,
@@ -156,15 +183,18 @@ pub enum Role {
 /// A message of the conversation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {
+    /// Who speaks.
     pub role: Role,
     /// Distinguishes several users or assistants (Chat Completions).
     pub name: Option<String>,
+    /// What is said, in order.
     pub parts: Vec<Part>,
 }
 
 /// A part of a message, and whether the prompt is cached up to its end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
+    /// What it is.
     pub content: Content,
     /// Anthropic's `cache_control`, unchanged.
     pub cache: Option<Json>,
@@ -173,21 +203,34 @@ pub struct Part {
 /// What a part of a message is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
+    /// Text that was written, or that a tool returned.
     Text(Text),
+    /// A picture.
     Image(Image),
+    /// A file that the model reads.
     Document(Document),
+    /// Sound (Chat Completions' `input_audio`).
     Audio {
+        /// In base64.
         data: String,
+        /// `wav` or `mp3`.
         format: String,
     },
+    /// The model calls a tool. Only in messages of the assistant.
     ToolCall(ToolCall),
+    /// What a tool has returned to a call.
     ToolResult(ToolResult),
+    /// What the model thought before it spoke.
     Thinking(Thinking),
+    /// The model's words for why it does not answer (OpenAI).
     Refusal(String),
     /// A part that only one dialect has, unchanged.
     Foreign {
+        /// Whose part it is.
         dialect: Dialect,
+        /// Its type in that dialect.
         kind: String,
+        /// The whole part.
         json: Json,
     },
 }
@@ -195,6 +238,7 @@ pub enum Content {
 /// A text, and what the vendors add to it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Text {
+    /// The words.
     pub text: String,
     /// OpenAI's `annotations`, an array.
     pub annotations: Option<Json>,
@@ -207,6 +251,7 @@ pub struct Text {
 /// A picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
+    /// Where its bytes are.
     pub source: MediaSource,
     /// OpenAI's `low`, `high`, `auto`, `original`.
     pub detail: Option<String>,
@@ -215,20 +260,27 @@ pub struct Image {
 /// A file that the model reads, such as a PDF.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
+    /// Where its bytes are.
     pub source: MediaSource,
     /// The name of the file.
     pub title: Option<String>,
+    /// What the model should know of it, which is not cited (Anthropic).
     pub context: Option<String>,
+    /// Anthropic's `citations`: an object that says whether the answer cites the document.
     pub citations: Option<Json>,
 }
 
 /// Where the bytes of a picture or a file are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MediaSource {
+    /// In the request itself.
     Base64 {
+        /// Such as `image/png`.
         media_type: String,
+        /// Without blanks and line breaks.
         data: String,
     },
+    /// The vendor fetches it from this address.
     Url(String),
     /// The id of a file stored at the vendor.
     File(String),
@@ -294,6 +346,7 @@ pub(crate) fn unwrapped(data: &str) -> String {
 pub struct ToolCall {
     /// The key that pairs a call with its result.
     pub id: String,
+    /// The tool's name.
     pub name: String,
     /// Codex's namespaces (Responses).
     pub namespace: Option<String>,
@@ -306,9 +359,13 @@ pub struct ToolCall {
 /// What a called tool has returned.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToolResult {
+    /// The id of the call.
     pub call_id: String,
+    /// What it returned, in order.
     pub parts: Vec<Part>,
+    /// Whether the tool failed (Anthropic's `is_error`).
     pub is_error: bool,
+    /// Whether the call was of a custom tool.
     pub is_custom: bool,
 }
 
@@ -317,11 +374,26 @@ pub struct ToolResult {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Thinking {
     /// Anthropic's.
-    Signed { text: String, signature: String },
+    Signed {
+        /// The thoughts; empty if the client is not shown them.
+        text: String,
+        /// Anthropic's signature, by which it knows its own thoughts.
+        signature: String,
+    },
     /// Anthropic's `redacted_thinking`.
-    Redacted { data: String },
+    Redacted {
+        /// The thoughts, encrypted by Anthropic.
+        data: String,
+    },
     /// OpenAI's reasoning item, encrypted by OpenAI.
-    Encrypted { id: String, summary: Vec<String>, content: String },
+    Encrypted {
+        /// The item's id at OpenAI.
+        id: String,
+        /// The paragraphs of the summary that clients are shown.
+        summary: Vec<String>,
+        /// `encrypted_content`.
+        content: String,
+    },
     /// Unsigned text.
     Plain(String),
 }
@@ -329,11 +401,17 @@ pub enum Thinking {
 /// A tool that the model may call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tool {
+    /// By which the model calls it.
     pub name: String,
+    /// The group that it belongs to, as in [`ToolCall::namespace`].
     pub namespace: Option<String>,
+    /// What it does, which the model reads.
     pub description: Option<String>,
+    /// Who runs it, and what it takes.
     pub kind: ToolKind,
+    /// Whether the arguments have to fit the schema exactly; `None` is the vendor's default.
     pub strict: Option<bool>,
+    /// Anthropic's `cache_control`, unchanged.
     pub cache: Option<Json>,
     /// Members without a field here. They are passed on to an upstream of the same dialect only.
     pub extra: Vec<(String, Json)>,
@@ -343,24 +421,42 @@ pub struct Tool {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToolKind {
     /// Takes arguments that fit a JSON Schema.
-    Function { parameters: Option<Json> },
+    Function {
+        /// The JSON Schema of its arguments; `None` if the client gave none.
+        parameters: Option<Json>,
+    },
     /// Takes plain text, which may have to fit a grammar.
-    Custom { format: Option<Json> },
+    Custom {
+        /// OpenAI's `format`: plain text or a grammar.
+        format: Option<Json>,
+    },
     /// Runs at the vendor.
-    Hosted { dialect: Dialect, kind: String, json: Json },
+    Hosted {
+        /// Whose tool it is.
+        dialect: Dialect,
+        /// Its type, such as `web_search_20250305`.
+        kind: String,
+        /// The tool as the client declared it.
+        json: Json,
+    },
 }
 
 /// Which tools the model may or must call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToolChoice {
+    /// The model decides whether it calls a tool.
     Auto,
+    /// The model calls no tool.
     None,
     /// The model must call a tool.
     Required,
+    /// The model must call the tool of this name.
     Tool(String),
     /// The model may, or must, call one of these.
     Allowed {
+        /// The tools' names.
         names: Vec<String>,
+        /// Whether it must.
         is_required: bool,
     },
 }
@@ -375,9 +471,21 @@ impl ToolChoice {
 /// The form that the answer must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Format {
+    /// Text without a form.
     Text,
+    /// Any JSON object.
     JsonObject,
-    JsonSchema { name: Option<String>, description: Option<String>, schema: Json, strict: Option<bool> },
+    /// JSON that fits a schema.
+    JsonSchema {
+        /// OpenAI's name of the schema.
+        name: Option<String>,
+        /// What the answer is for, which the model reads.
+        description: Option<String>,
+        /// The JSON Schema.
+        schema: Json,
+        /// Whether the answer has to fit exactly; `None` is the vendor's default.
+        strict: Option<bool>,
+    },
 }
 
 /// How much the model should think.
@@ -387,6 +495,7 @@ pub struct Reasoning {
     pub effort: Option<Effort>,
     /// Anthropic's form: a mode and a number of tokens.
     pub mode: Option<ThinkingMode>,
+    /// The most tokens of thoughts; only with [`ThinkingMode::Enabled`].
     pub budget_tokens: Option<u64>,
     /// How much of it the client sees: OpenAI's `summary`, Anthropic's
     /// `display`.
@@ -396,21 +505,32 @@ pub struct Reasoning {
 /// Anthropic's `thinking.type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ThinkingMode {
+    /// It thinks, for at most as many tokens as its budget has.
     Enabled,
+    /// The model decides how much it thinks.
     Adaptive,
+    /// It thinks only between calls of tools: the least that some models do.
     BetweenTools,
+    /// It does not think.
     Disabled,
 }
 
 /// OpenAI's `reasoning_effort`, which Anthropic has as `output_config.effort`. Ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effort {
+    /// It does not think.
     None,
+    /// The least with which it thinks; not every model has it.
     Minimal,
+    /// Less than 2,048 tokens of thoughts, where a model counts them.
     Low,
+    /// 2,048 tokens of thoughts and more.
     Medium,
+    /// 8,192 tokens of thoughts and more.
     High,
+    /// 24,576 tokens of thoughts and more; not every model has it.
     Xhigh,
+    /// As many as the model can; not every model has it.
     Max,
 }
 

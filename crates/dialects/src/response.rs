@@ -7,13 +7,19 @@ use crate::{Json, request::Part};
 /// A whole response.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Response {
+    /// The upstream's id of it.
     pub id: String,
+    /// The model's name, as the upstream reports it.
     pub model: String,
     /// Seconds since 1970; 0 if the upstream does not report it.
     pub created: u64,
+    /// The answers: one, unless the client asked for [`crate::Request::n`].
     pub choices: Vec<Choice>,
+    /// `None` if the upstream does not report it.
     pub usage: Option<Usage>,
+    /// The capacity that served it, in the upstream's words.
     pub service_tier: Option<String>,
+    /// What only Chat Completions has.
     pub chat: ChatMembers,
     /// The response as the upstream sent it, if that speaks Responses: it has
     /// items that no other dialect knows.
@@ -39,7 +45,9 @@ pub(crate) struct ChoiceMembers {
 /// One of the answers to a request: more than one only if the client asks for `n`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
+    /// What the model said, in order.
     pub parts: Vec<Part>,
+    /// Why it ended.
     pub stop: Stop,
     /// OpenAI's `logprobs`, unchanged.
     pub logprobs: Option<Json>,
@@ -49,10 +57,13 @@ pub struct Choice {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum StopReason {
     #[default]
+    /// It had said everything.
     End,
     /// It reached the limit of tokens.
     Length,
+    /// It waits for the results of the tools that it called.
     ToolCalls,
+    /// It was about to write one of [`crate::Request::stop`].
     StopSequence,
     /// It refused, or a filter stopped it.
     Refusal,
@@ -65,6 +76,7 @@ pub enum StopReason {
 /// Why a model stopped, with details.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stop {
+    /// The reason, without details.
     pub reason: StopReason,
     /// The stop sequence that matched; only Anthropic reports it.
     pub sequence: Option<String>,
@@ -87,6 +99,7 @@ pub struct Usage {
     /// Input tokens at the full price: neither read from nor written to the
     /// cache.
     pub input: u64,
+    /// Input tokens that were read from the cache, at a lower price.
     pub cache_read: u64,
     /// Written to the cache for a short time (5 or 30 minutes).
     pub cache_write: u64,
@@ -138,31 +151,44 @@ impl Usage {
 pub enum Event<'a> {
     /// The response begins. Fields that the upstream does not report are empty.
     Start {
+        /// The upstream's id of the response.
         id: Cow<'a, str>,
+        /// The model's name, as the upstream reports it.
         model: Cow<'a, str>,
     },
     /// A part begins. `part` counts from 0 across all choices.
     PartStart {
+        /// The number by which later events name it.
         part: u32,
+        /// The number of the answer that it belongs to, from 0.
         choice: u32,
+        /// What it is.
         kind: PartKind<'a>,
     },
     /// A part continues: text, thoughts, a refusal, or arguments.
     Delta {
+        /// The part that continues.
         part: u32,
+        /// The next piece of it.
         text: Cow<'a, str>,
     },
     /// A thought is signed.
     Signature {
+        /// The part with the thought.
         part: u32,
+        /// As Anthropic wrote it.
         signature: Cow<'a, str>,
     },
     /// A source of a text, in the form of OpenAI's annotations.
     Annotation {
+        /// The part with the text.
         part: u32,
+        /// One annotation, an object.
         json: Json,
     },
+    /// A part is complete.
     PartStop {
+        /// Which one.
         part: u32,
     },
     /// The vendor runs a tool of its own: the answer has begun, though no other dialect shows it.
@@ -170,14 +196,18 @@ pub enum Event<'a> {
     /// The vendor works on an item that no other dialect has: `item` is what is there of it, without any text.
     /// Its part starts when the item is whole.
     Progress {
+        /// The number that the part will have.
         part: u32,
+        /// The item, in the form of the Responses API.
         item: Json,
         /// Such as `searching`. None when the item is new.
         state: Option<&'static str>,
     },
     /// A choice ends, after all of its parts.
     Finish {
+        /// The number of the choice, from 0.
         choice: u32,
+        /// Why it ends.
         stop: Stop,
     },
     /// Total counts so far; later ones replace earlier ones.
@@ -191,14 +221,18 @@ pub enum Event<'a> {
 /// What the part of an answer is that begins.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PartKind<'a> {
+    /// Text for the client.
     Text {
         /// Responses: what the text is for, such as `commentary` or `final_answer`.
         phase: Option<String>,
     },
+    /// The model's words for why it does not answer.
     Refusal,
+    /// Thoughts that clients may read.
     Thinking,
     /// Thoughts that only the provider can read; they have no deltas.
     Sealed(crate::request::Thinking),
+    /// A call of a tool.
     ToolCall(CallStart<'a>),
     /// A whole item of the Responses API that no other dialect has, such as a web search; it has no deltas.
     Item(Json),
@@ -207,9 +241,13 @@ pub enum PartKind<'a> {
 /// The beginning of a call of a tool; its arguments follow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CallStart<'a> {
+    /// The key that pairs the call with its result.
     pub id: Cow<'a, str>,
+    /// The tool's name.
     pub name: Cow<'a, str>,
+    /// The group that the tool belongs to, as in [`crate::request::ToolCall::namespace`].
     pub namespace: Option<String>,
+    /// Whether the tool takes plain text instead of JSON.
     pub is_custom: bool,
 }
 

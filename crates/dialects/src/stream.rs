@@ -46,9 +46,11 @@ pub struct Meter {
     pub is_complete: bool,
     /// The response failed.
     pub error: Option<Error>,
+    /// Why the model stopped; `None` until it has.
     pub stop: Option<Stop>,
-    /// How many pieces of content arrived, and their estimated tokens.
+    /// How many pieces of content arrived.
     pub pieces: u64,
+    /// Their tokens, estimated by their text.
     pub estimated_output: u64,
     /// The model's name at the upstream.
     pub model: String,

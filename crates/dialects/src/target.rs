@@ -14,6 +14,7 @@ pub struct Target {
     pub model: String,
     /// The most output tokens that it can generate.
     pub max_output: Option<u64>,
+    /// What the model and the upstream support.
     pub can: Abilities,
     /// Leave unsupported settings out with a warning instead of refusing the
     /// request (`x-gateway-lenient`).
@@ -71,7 +72,9 @@ pub struct Abilities {
     pub max_effort: Effort,
     /// Answers by a JSON Schema.
     pub structured_output: bool,
+    /// Pictures in messages.
     pub images: bool,
+    /// Files in messages, such as a PDF.
     pub documents: bool,
     /// OpenAI itself: `developer`, `max_completion_tokens`, `reasoning_effort`
     /// with tools, custom tools. Other upstreams have the older names.
@@ -117,6 +120,7 @@ impl Default for Abilities {
 /// A request in an upstream's dialect.
 #[derive(Debug, Clone)]
 pub struct Rendered {
+    /// The body to send, as JSON.
     pub body: String,
     /// To be put into [`crate::Reply::names`].
     pub names: Names,

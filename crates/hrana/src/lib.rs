@@ -29,17 +29,24 @@ const TRANSIENT: &[&str] = &[
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Value {
+    /// SQL's NULL.
     Null,
     /// In decimal, because JSON numbers are exact only up to 2^53.
     Integer {
+        /// The digits.
         value: String,
     },
+    /// A floating-point number.
     Float {
+        /// The number.
         value: f64,
     },
+    /// Text in UTF-8.
     Text {
+        /// The text.
         value: String,
     },
+    /// Bytes. They are not read: a row here is one column of JSON text.
     Blob,
 }
 

@@ -9,7 +9,9 @@ use crate::{place, strict::Origin};
 /// One step from an object or array to a value in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
+    /// The name of an object's member.
     Name(String),
+    /// A place in an array, from 0.
     Index(usize),
 }
 

@@ -29,6 +29,7 @@ pub struct SignedTransaction {
     hex: String,
     /// The transaction's hash on chain, in lower-case hex.
     pub hash: String,
+    /// The account's sequence number that it uses up.
     pub nonce: u64,
     /// Seconds since the epoch.
     pub expires_s: u64,
@@ -44,6 +45,7 @@ impl SignedTransaction {
 /// The fields of a transaction besides its data.
 #[derive(Debug, Clone, Copy)]
 pub struct Header {
+    /// The account that registers the data, and pays for it.
     pub sender: Account,
     /// The account's next sequence number.
     pub nonce: u64,

@@ -71,7 +71,9 @@ const ECHO: &[&str] = &[
 /// and items given by id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct References {
+    /// The id of the response that the request goes on from.
     pub previous_response_id: Option<String>,
+    /// The ids in `item_reference`s, in their order.
     pub items: Vec<String>,
 }
 

@@ -11,7 +11,9 @@ use crate::sse::Decoder;
 /// A page found by the API's web search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchResult {
+    /// Its address.
     pub url: String,
+    /// Its title; empty if the API names none.
     pub title: String,
 }
 

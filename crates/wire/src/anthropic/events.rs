@@ -12,9 +12,13 @@ use crate::sse::Decoder;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Usage {
+    /// Input at the full price: neither read from nor written to the cache.
     pub input_tokens: u64,
+    /// Output, thoughts included.
     pub output_tokens: u64,
+    /// Input that was written to the cache.
     pub cache_creation_input_tokens: u64,
+    /// Input that was read from the cache.
     pub cache_read_input_tokens: u64,
 }
 
@@ -43,6 +47,7 @@ impl std::ops::AddAssign<&Self> for Usage {
 pub struct Message {
     /// All text blocks, in order. Thinking is not text.
     pub text: String,
+    /// The model's name, as the API reports it; `None` until it does.
     pub model: Option<String>,
     /// The last counts seen; they are cumulative.
     pub usage: Usage,

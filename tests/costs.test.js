@@ -59,7 +59,7 @@ test("A turn of a chat is two batches, one before Claude is asked and one after 
   within(d1, { calls: 3, statements: 7, rowsRead: 16, rowsWritten: 11 });
   // Whose credential needs no database: their own keys of providers are read on the way.
   const third = await newProject(hatch);
-  within(await asked(() => chat(hatch, third, "A clock")), { calls: 2, statements: 5, rowsRead: 16, rowsWritten: 11 });
+  within(await asked(() => chat(hatch, third, "A clock")), { calls: 2, statements: 5, rowsRead: 14, rowsWritten: 11 });
 });
 
 test("A call of the gateway is two round trips: its key and the rules before, its entry after", { skip: !isD1 }, async () => {
@@ -83,8 +83,12 @@ test("Calls that begin and end at once share their round trips, and write less f
     claude.release();
     for (const { status } of await Promise.all(answers)) assert.equal(status, 200);
   });
-  // Their keys are looked up together as well. The rows read are mostly those of the lists of records, not of tables.
-  within(d1, { calls: 12, statements: 60, rowsRead: 1_000, rowsWritten: 90 });
+  // Chance decides how many groups their records are written in, usually two or three. Each call writes four rows, and each group one more.
+  const groups = d1.rowsWritten - 4 * 20;
+  assert.ok(groups >= 1 && groups <= 6, JSON.stringify(d1));
+  assert.equal(d1.statements, 2 * 20 + 2 * groups, JSON.stringify(d1));
+  // A group reads about 250 rows, which are mostly those of its list of records and not of tables. The keys are looked up in groups too.
+  within(d1, { calls: groups + 10, rowsRead: 5 * 20 + 255 * groups });
 });
 
 test("A call that is kept is two batches too: it is kept with its entry", { skip: !isD1 }, async () => {
@@ -92,7 +96,8 @@ test("A call that is kept is two batches too: it is kept with its entry", { skip
   const key = await withKey();
   await call();
   const d1 = await asked(async () => assert.equal((await call()).status, 200));
-  within(d1, { calls: 2, statements: 6, rowsRead: 11, rowsWritten: 11 });
+  // Three of the rows read for each answer that its user keeps, which are two now.
+  within(d1, { calls: 2, statements: 6, rowsRead: 5 + 3 * 2, rowsWritten: 11 });
 });
 
 test("Listing, creating and showing a project is one round trip each, and a create without code one statement", { skip: !isD1 }, async () => {

@@ -7,7 +7,7 @@ import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { configured, run } from "../tests/runtime.js";
+import { configured, run } from "../tests/support/runtime.js";
 
 const ROUNDS = 3;
 

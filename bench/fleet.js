@@ -51,7 +51,7 @@ try {
 async function start() {
   const { options, sql } = prepareHatch();
   const path = join(options.modulesRoot, "counted.js");
-  const counted = { type: "ESModule", path, contents: readFileSync(join(import.meta.dirname, "../tests/counted.js")) };
+  const counted = { type: "ESModule", path, contents: readFileSync(join(import.meta.dirname, "../tests/support/counted.js")) };
   const bindings = { ENVIRONMENT: "development", HEARTBEAT_AUTH: "required" };
   return boot({ ...options, bindings, modules: [counted, ...options.modules] }, sql);
 }

@@ -9,7 +9,7 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { freePort } from "../tests/free-port.js";
+import { freePort } from "../tests/support/free-port.js";
 import { load } from "./load.js";
 import { Profiler } from "./profiler.js";
 import { HEALTH, LIST, always, beats, chat, checkAnswers, creation, idsOf } from "./routes.js";

@@ -9,7 +9,7 @@ import { connect } from "node:net";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { freePort } from "../tests/free-port.js";
+import { freePort } from "../tests/support/free-port.js";
 import { DIALECTS } from "./dialects.js";
 import { SPEEDS } from "./speeds.js";
 

@@ -18,4 +18,4 @@ export PATH="$PATH:$root/bin"
 HATCH_PROFILE=--dev bash scripts/build.sh
 bash scripts/build-compiler.sh
 bash scripts/build-console.sh
-exec node --test tests/schemathesis.js
+exec node --test tests/schemathesis/run.js

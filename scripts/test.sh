@@ -27,6 +27,6 @@ trap 'rm -rf "$statements"' EXIT
 say "the built Worker in workerd, on D1"
 STATEMENTS=$statements node --test --test-reporter=spec --test-concurrency="$concurrency" "tests/**/*.test.js"
 say "how SQLite would run every statement that D1 was asked"
-node --no-warnings tests/plans.js "$statements"
+node --no-warnings tests/support/plans.js "$statements"
 say "every statement that D1 was asked once more, on a real sqld as on Turso"
-node tests/sqld-files.js "$statements" | DATABASE=turso xargs node --test --test-reporter=spec --test-concurrency="$concurrency"
+node tests/support/sqld-files.js "$statements" | DATABASE=turso xargs node --test --test-reporter=spec --test-concurrency="$concurrency"

@@ -4,14 +4,14 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import test, { after } from "node:test";
-import { claudeVars } from "./conversation.js";
-import { deployments } from "./deployments.js";
+import { claudeVars } from "./support/conversation.js";
+import { deployments } from "./support/deployments.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startGitHub } from "./fakes/github.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
-import { problem, startWorker } from "./harness.js";
-import { ADMIN_TOKEN, as, people, production, STAFF_DOMAIN } from "./people.js";
-import { named, ROUTES, rowOf } from "./routes.js";
+import { problem, startWorker } from "./support/harness.js";
+import { ADMIN_TOKEN, as, people, production, STAFF_DOMAIN } from "./support/people.js";
+import { named, ROUTES, rowOf } from "./support/routes.js";
 
 const GITHUB = { ada: "gho_ada0123456789abcdefghijklmnopqrstuvw", eve: "gho_eve0123456789abcdefghijklmnopqrstuvw" };
 const [stack, claude, github] = await Promise.all([

@@ -3,12 +3,12 @@
 import assert from "node:assert/strict";
 import { request } from "node:http";
 import test from "node:test";
-import { messages } from "./conversation.js";
-import { until } from "./deployments.js";
-import { startWorker } from "./harness.js";
+import { messages } from "./support/conversation.js";
+import { until } from "./support/deployments.js";
+import { startWorker } from "./support/harness.js";
 
 // Whatever ends a stream here, it is not a model's silence.
-const hatch = await startWorker({ UPSTREAM_IDLE_TIMEOUT_MS: "600000", GATEWAY_IDLE_MS: "600000" }, [], { before: "tests/unsteady.js" });
+const hatch = await startWorker({ UPSTREAM_IDLE_TIMEOUT_MS: "600000", GATEWAY_IDLE_MS: "600000" }, [], { before: "tests/support/unsteady.js" });
 const { api, url, sql } = hatch;
 
 const LISTS = 600;

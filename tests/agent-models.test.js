@@ -3,11 +3,11 @@
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
-import { PAGE, agents, builds, kinds, texts } from "./agents.js";
-import { claudeVars } from "./conversation.js";
+import { PAGE, agents, builds, kinds, texts } from "./support/agents.js";
+import { claudeVars } from "./support/conversation.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startOpenAI } from "./fakes/openai.js";
-import { problem, rowCounts, startWorker } from "./harness.js";
+import { problem, rowCounts, startWorker } from "./support/harness.js";
 
 const [claude, gpt, local] = await Promise.all([startAnthropic(), startOpenAI({ functionsByResponses: true }), startOpenAI({ key: "local-key" })]);
 after(() => Promise.all([claude.close(), gpt.close(), local.close()]));

@@ -4,13 +4,13 @@
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
-import { PAGE, agents, call, finish, kinds, scripted, texts, readEvents } from "./agents.js";
-import { claudeVars } from "./conversation.js";
-import { until } from "./deployments.js";
+import { PAGE, agents, call, finish, kinds, scripted, texts, readEvents } from "./support/agents.js";
+import { claudeVars } from "./support/conversation.js";
+import { until } from "./support/deployments.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startOpenAI } from "./fakes/openai.js";
-import { startWorker } from "./harness.js";
-import { as, people } from "./people.js";
+import { startWorker } from "./support/harness.js";
+import { as, people } from "./support/people.js";
 
 const [claude, gpt] = await Promise.all([startAnthropic(), startOpenAI()]);
 after(() => Promise.all([claude.close(), gpt.close()]));

@@ -3,11 +3,11 @@
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
-import { PAGE, agents, builds, call, finish, kinds, scripted, text, texts, readEvents } from "./agents.js";
-import { claudeVars } from "./conversation.js";
-import { until } from "./deployments.js";
+import { PAGE, agents, builds, call, finish, kinds, scripted, text, texts, readEvents } from "./support/agents.js";
+import { claudeVars } from "./support/conversation.js";
+import { until } from "./support/deployments.js";
 import { startAnthropic } from "./fakes/anthropic.js";
-import { startWorker } from "./harness.js";
+import { startWorker } from "./support/harness.js";
 
 const claude = await startAnthropic();
 after(() => claude.close());

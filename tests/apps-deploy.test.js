@@ -3,16 +3,16 @@
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
-import { PAGE, agents, call, finish, notices, scripted, texts } from "./agents.js";
-import { claudeVars } from "./conversation.js";
-import { deployments, until } from "./deployments.js";
+import { PAGE, agents, call, finish, notices, scripted, texts } from "./support/agents.js";
+import { claudeVars } from "./support/conversation.js";
+import { deployments, until } from "./support/deployments.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startCloudflare } from "./fakes/cloudflare.js";
 import { startEcr } from "./fakes/ecr.js";
 import { startGitHub } from "./fakes/github.js";
 import { startKoyeb } from "./fakes/koyeb.js";
 import { startVercel } from "./fakes/vercel.js";
-import { problem, rowCounts, startWorker } from "./harness.js";
+import { problem, rowCounts, startWorker } from "./support/harness.js";
 
 const [GITHUB, KOYEB, VERCEL] = ["ghp_0123456789abcdefghijklmnopqrstuvwxyz", "koyeb-ada-0123456789", "vercel-ada-0123456789"];
 const [claude, github, koyeb, vercel, ecr, cloudflare] = await Promise.all([

@@ -6,12 +6,12 @@ import { text } from "node:stream/consumers";
 import { crc32 } from "node:zlib";
 import { after, test } from "node:test";
 import yauzl from "yauzl";
-import { PAGE, agents, builds, call, finish, scripted } from "./agents.js";
-import { claudeVars } from "./conversation.js";
+import { PAGE, agents, builds, call, finish, scripted } from "./support/agents.js";
+import { claudeVars } from "./support/conversation.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startFaultServer } from "./fakes/fault-server.js";
-import { problem, startWorker } from "./harness.js";
-import { as, people } from "./people.js";
+import { problem, startWorker } from "./support/harness.js";
+import { as, people } from "./support/people.js";
 
 const KEYS = { id: "AKIAIOSFODNN7EXAMPLE", secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY" };
 const claude = await startAnthropic();

@@ -5,13 +5,13 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { after, beforeEach, test } from "node:test";
-import { PAGE, agents, builds, notices } from "./agents.js";
-import { claudeVars } from "./conversation.js";
+import { PAGE, agents, builds, notices } from "./support/agents.js";
+import { claudeVars } from "./support/conversation.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startGitHub } from "./fakes/github.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
-import { problem, startWorker } from "./harness.js";
-import { STAFF_DOMAIN, as, people, production } from "./people.js";
+import { problem, startWorker } from "./support/harness.js";
+import { STAFF_DOMAIN, as, people, production } from "./support/people.js";
 
 const [ADAS, OTHERS] = ["gho_0123456789abcdefghijklmnopqrstuvwxyz", "ghp_9876543210abcdefghijklmnopqrstuvwxyz"];
 const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });

@@ -3,11 +3,11 @@
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
-import { PAGE, agents, builds, call, finish, notices, scripted, texts } from "./agents.js";
-import { claudeVars } from "./conversation.js";
+import { PAGE, agents, builds, call, finish, notices, scripted, texts } from "./support/agents.js";
+import { claudeVars } from "./support/conversation.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startGitHub } from "./fakes/github.js";
-import { problem, startWorker } from "./harness.js";
+import { problem, startWorker } from "./support/harness.js";
 
 const TOKEN = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
 const claude = await startAnthropic();

@@ -5,12 +5,12 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { call, eventsOf, notices, text } from "./agents.js";
-import { claudeVars } from "./conversation.js";
-import { until } from "./deployments.js";
+import { call, eventsOf, notices, text } from "./support/agents.js";
+import { claudeVars } from "./support/conversation.js";
+import { until } from "./support/deployments.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startGitHub } from "./fakes/github.js";
-import { killable } from "./killable.js";
+import { killable } from "./support/killable.js";
 
 const TOKEN = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
 // More than all of it costs.

@@ -3,9 +3,9 @@
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
-import { agents, kinds, texts } from "./agents.js";
+import { agents, kinds, texts } from "./support/agents.js";
 import { newFiles, startAgentServer } from "./fakes/agent-server.js";
-import { startWorker } from "./harness.js";
+import { startWorker } from "./support/harness.js";
 
 const SECRET = "agent-secret-0123456789";
 const agent = await startAgentServer({ secret: SECRET });

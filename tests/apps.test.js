@@ -3,11 +3,11 @@
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
-import { PAGE, agents, builds, call, eventsOf, kinds, notices, scripted, text, texts, readEvents } from "./agents.js";
-import { claudeVars } from "./conversation.js";
+import { PAGE, agents, builds, call, eventsOf, kinds, notices, scripted, text, texts, readEvents } from "./support/agents.js";
+import { claudeVars } from "./support/conversation.js";
 import { startAnthropic } from "./fakes/anthropic.js";
-import { problem, rowCounts, startWorker } from "./harness.js";
-import { as, people } from "./people.js";
+import { problem, rowCounts, startWorker } from "./support/harness.js";
+import { as, people } from "./support/people.js";
 
 const claude = await startAnthropic();
 after(() => claude.close());

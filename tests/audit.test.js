@@ -5,8 +5,8 @@ import assert from "node:assert/strict";
 import { createHash, randomUUID } from "node:crypto";
 import test, { after } from "node:test";
 import { startStackAuth } from "./fakes/stack-auth.js";
-import { pages, problem, startWorker } from "./harness.js";
-import { ADMIN_TOKEN, as, people, production, STAFF_DOMAIN } from "./people.js";
+import { pages, problem, startWorker } from "./support/harness.js";
+import { ADMIN_TOKEN, as, people, production, STAFF_DOMAIN } from "./support/people.js";
 
 const stack = await startStackAuth();
 after(() => stack.close());

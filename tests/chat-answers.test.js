@@ -4,9 +4,9 @@
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { chat, claudeVars, codeOf, messages, newProject, textOf, until } from "./conversation.js";
+import { chat, claudeVars, codeOf, messages, newProject, textOf, until } from "./support/conversation.js";
 import { startAnthropic } from "./fakes/anthropic.js";
-import { startWorker } from "./harness.js";
+import { startWorker } from "./support/harness.js";
 
 const claude = await startAnthropic();
 const hatch = await startWorker({ ...claudeVars(claude), CHAT_CODE_TOKENS: "6000" });

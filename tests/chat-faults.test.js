@@ -4,9 +4,9 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { beforeEach, test } from "node:test";
-import { chat, claudeVars, codeOf, messages, newProject, send, settled, textOf, until, eventsOf } from "./conversation.js";
+import { chat, claudeVars, codeOf, messages, newProject, send, settled, textOf, until, eventsOf } from "./support/conversation.js";
 import { startAnthropic } from "./fakes/anthropic.js";
-import { startWorker } from "./harness.js";
+import { startWorker } from "./support/harness.js";
 
 const claude = await startAnthropic();
 const hatch = await startWorker({ ...claudeVars(claude), UPSTREAM_HEAD_TIMEOUT_MS: "5000", UPSTREAM_IDLE_TIMEOUT_MS: "900" });

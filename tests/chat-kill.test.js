@@ -5,10 +5,10 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, test } from "node:test";
 import { readAsDesktop } from "./clients/hatch.js";
-import { claudeVars } from "./conversation.js";
-import { until } from "./deployments.js";
+import { claudeVars } from "./support/conversation.js";
+import { until } from "./support/deployments.js";
 import { startAnthropic } from "./fakes/anthropic.js";
-import { killable } from "./killable.js";
+import { killable } from "./support/killable.js";
 
 const ANSWER = "Here is your app.\n\n```html:index.html\n<h1>Hi</h1>\n```\n\nHave fun with it, and with all that you make of it.\n";
 

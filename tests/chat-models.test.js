@@ -3,12 +3,12 @@
 
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
-import { chat, codeOf, messages, newProject, send, textOf, until } from "./conversation.js";
+import { chat, codeOf, messages, newProject, send, textOf, until } from "./support/conversation.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startOpenAI } from "./fakes/openai.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
-import { problem, startWorker } from "./harness.js";
-import { as, people, production } from "./people.js";
+import { problem, startWorker } from "./support/harness.js";
+import { as, people, production } from "./support/people.js";
 
 const [stack, claude, gpt, rival] = await Promise.all([startStackAuth(), startAnthropic(), startOpenAI(), startOpenAI({ key: "rival-key" })]);
 after(() => Promise.all([stack.close(), claude.close(), gpt.close(), rival.close()]));

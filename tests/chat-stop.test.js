@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { beforeEach, test } from "node:test";
-import { chat, claudeVars, codeOf, messages, newProject, received, send, settled, textOf, until } from "./conversation.js";
+import { chat, claudeVars, codeOf, messages, newProject, received, send, settled, textOf, until } from "./support/conversation.js";
 import { startAnthropic } from "./fakes/anthropic.js";
-import { problem, startWorker } from "./harness.js";
+import { problem, startWorker } from "./support/harness.js";
 
 const claude = await startAnthropic();
 const hatch = await startWorker(claudeVars(claude));

@@ -5,10 +5,10 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { beforeEach, test } from "node:test";
 import { readAsDesktop, readAsPage, StreamInterrupted } from "./clients/hatch.js";
-import { chat, claudeVars, codeOf, messages, newProject, received, send, settled, textOf, until } from "./conversation.js";
+import { chat, claudeVars, codeOf, messages, newProject, received, send, settled, textOf, until } from "./support/conversation.js";
 import { startAnthropic } from "./fakes/anthropic.js";
-import { problem, startWorker } from "./harness.js";
-import { as, people } from "./people.js";
+import { problem, startWorker } from "./support/harness.js";
+import { as, people } from "./support/people.js";
 
 const claude = await startAnthropic();
 const hatch = await startWorker({ ...claudeVars(claude), DAILY_CHAT_LIMIT: "1000" });

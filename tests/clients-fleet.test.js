@@ -5,8 +5,8 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { startWorker } from "./harness.js";
-import { newStellarWallet } from "./people.js";
+import { startWorker } from "./support/harness.js";
+import { newStellarWallet } from "./support/people.js";
 
 const worker = await startWorker();
 const { sql } = worker;

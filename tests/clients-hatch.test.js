@@ -5,10 +5,10 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { page, refused } from "./clients/browser.js";
 import { EventSource } from "./clients/event-source.js";
-import { deployments } from "./deployments.js";
+import { deployments } from "./support/deployments.js";
 import { startAitmpl, startRawGithub, startSkillsmp } from "./fakes/skills.js";
-import { problem, startWorker } from "./harness.js";
-import { as, people } from "./people.js";
+import { problem, startWorker } from "./support/harness.js";
+import { as, people } from "./support/people.js";
 
 const JSON_TYPE = { "Content-Type": "application/json" };
 const sources = await Promise.all([startAitmpl(), startSkillsmp({ anonymousPerDay: Infinity }), startRawGithub()]);

@@ -6,10 +6,10 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { page, refused } from "./clients/browser.js";
 import { EventStreamParser } from "./clients/event-source.js";
-import { claudeVars, until } from "./conversation.js";
+import { claudeVars, until } from "./support/conversation.js";
 import { startAnthropic } from "./fakes/anthropic.js";
-import { rowCounts, startWorker } from "./harness.js";
-import { APP, author, fenced } from "./startups.js";
+import { rowCounts, startWorker } from "./support/harness.js";
+import { APP, author, fenced } from "./support/startups.js";
 
 const ORIGIN = "http://localhost:3000";
 const claude = await startAnthropic();

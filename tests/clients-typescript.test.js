@@ -10,7 +10,7 @@ import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import openapiTS, { astToString } from "openapi-typescript";
 import { startAitmpl, startRawGithub, startSkillsmp } from "./fakes/skills.js";
-import { startWorker } from "./harness.js";
+import { startWorker } from "./support/harness.js";
 
 const CLIENT = "tests/clients/typescript";
 const sources = await Promise.all([startAitmpl(), startSkillsmp({ anonymousPerDay: Infinity }), startRawGithub()]);

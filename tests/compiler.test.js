@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { startCompiler } from "./compiler.js";
+import { startCompiler } from "./support/compiler.js";
 
 const { compile, check } = await startCompiler();
 const PAGE = '<!doctype html><body><script type="module" src="/src/main.ts"></script>';

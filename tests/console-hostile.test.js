@@ -4,8 +4,8 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { inBrowser, startConsole } from "./console.js";
-import { deployments } from "./deployments.js";
+import { inBrowser, startConsole } from "./support/console.js";
+import { deployments } from "./support/deployments.js";
 import { startAitmpl, startRawGithub, startSkillsmp } from "./fakes/skills.js";
 
 const fakes = await Promise.all([startAitmpl(), startSkillsmp({ anonymousPerDay: 1000 }), startRawGithub()]);

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { inBrowser, startConsole } from "./console.js";
+import { inBrowser, startConsole } from "./support/console.js";
 
 const hatch = await startConsole();
 const { api, origin, open } = hatch;

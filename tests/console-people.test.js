@@ -6,9 +6,9 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { after, test } from "node:test";
 import axe from "axe-core";
-import { inBrowser, startConsole } from "./console.js";
+import { inBrowser, startConsole } from "./support/console.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
-import { as, newWallet, people, production } from "./people.js";
+import { as, newWallet, people, production } from "./support/people.js";
 
 const stack = await startStackAuth();
 after(() => stack.close());

@@ -3,8 +3,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { inBrowser, startConsole } from "./console.js";
-import { ADMIN_TOKEN, as, newWallet } from "./people.js";
+import { inBrowser, startConsole } from "./support/console.js";
+import { ADMIN_TOKEN, as, newWallet } from "./support/people.js";
 
 const hatch = await startConsole({ ENVIRONMENT: "production", RATE_LIMITS: "off", ADMIN_TOKEN });
 const { api, open, origin, sql } = hatch;

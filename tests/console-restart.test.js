@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { browserOf, inBrowser } from "./console.js";
-import { claudeVars } from "./conversation.js";
+import { browserOf, inBrowser } from "./support/console.js";
+import { claudeVars } from "./support/conversation.js";
 import { startAnthropic } from "./fakes/anthropic.js";
-import { killable } from "./killable.js";
+import { killable } from "./support/killable.js";
 
 test("a server that is killed while an answer is written, and starts again, loses no turn", inBrowser, async () => {
   const claude = await startAnthropic();

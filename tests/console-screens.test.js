@@ -6,8 +6,8 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { after, test } from "node:test";
 import axe from "axe-core";
-import { inBrowser, startConsole } from "./console.js";
-import { deployments } from "./deployments.js";
+import { inBrowser, startConsole } from "./support/console.js";
+import { deployments } from "./support/deployments.js";
 import { startAitmpl, startRawGithub, startSkillsmp } from "./fakes/skills.js";
 
 const SCREENS = ".screens";

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { inBrowser, startConsole } from "./console.js";
-import { deployments } from "./deployments.js";
+import { inBrowser, startConsole } from "./support/console.js";
+import { deployments } from "./support/deployments.js";
 
 const hatch = await startConsole();
 const { api, origin, open } = hatch;

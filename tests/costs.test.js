@@ -4,13 +4,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { chat, claudeVars, newProject } from "./conversation.js";
-import { deployments, until } from "./deployments.js";
+import { chat, claudeVars, newProject } from "./support/conversation.js";
+import { deployments, until } from "./support/deployments.js";
 import { startAnthropic } from "./fakes/anthropic.js";
-import { startWorker } from "./harness.js";
+import { startWorker } from "./support/harness.js";
 
 const claude = await startAnthropic();
-const hatch = await startWorker(claudeVars(claude), [], { before: "tests/counted.js" });
+const hatch = await startWorker(claudeVars(claude), [], { before: "tests/support/counted.js" });
 const isD1 = process.env.DATABASE !== "turso";
 test.after(() => claude.close());
 

@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
-import { deployments } from "./deployments.js";
-import { pages, problem, startWorker } from "./harness.js";
+import { deployments } from "./support/deployments.js";
+import { pages, problem, startWorker } from "./support/harness.js";
 
 const hatch = await startWorker();
 const { api, sql } = hatch;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { document } from "./contract.js";
+import { document } from "./support/contract.js";
 import { withRoutes } from "../scripts/api-docs.js";
 
 const read = (path) => readFileSync(path, "utf8");

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
 import { startStackAuth } from "./fakes/stack-auth.js";
-import { fleet, pointers, send } from "./fleet.js";
-import { pages, problem, rowCounts, startWorker } from "./harness.js";
-import { ADMIN_TOKEN, misspelled, newStellarWallet, people, production, STAFF_DOMAIN } from "./people.js";
+import { fleet, pointers, send } from "./support/fleet.js";
+import { pages, problem, rowCounts, startWorker } from "./support/harness.js";
+import { ADMIN_TOKEN, misspelled, newStellarWallet, people, production, STAFF_DOMAIN } from "./support/people.js";
 
 const stack = await startStackAuth();
 after(() => stack.close());

@@ -3,8 +3,8 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { fleet, newAddress } from "./fleet.js";
-import { startWorker } from "./harness.js";
+import { fleet, newAddress } from "./support/fleet.js";
+import { startWorker } from "./support/harness.js";
 
 const worker = await startWorker({ PAYOUT_RATE: "7" });
 const { sql } = worker;

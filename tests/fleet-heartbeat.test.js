@@ -6,9 +6,9 @@ import { createHash } from "node:crypto";
 import test, { after } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { startStackAuth } from "./fakes/stack-auth.js";
-import { fleet, newAddress, pointers, send } from "./fleet.js";
-import { pages, problem, rowCounts, startWorker } from "./harness.js";
-import { ADMIN_TOKEN, malleated, misspelled, newStellarWallet, newWallet, people, production } from "./people.js";
+import { fleet, newAddress, pointers, send } from "./support/fleet.js";
+import { pages, problem, rowCounts, startWorker } from "./support/harness.js";
+import { ADMIN_TOKEN, malleated, misspelled, newStellarWallet, newWallet, people, production } from "./support/people.js";
 
 const stack = await startStackAuth();
 after(() => stack.close());

@@ -4,9 +4,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { until } from "./deployments.js";
-import { newAddress } from "./fleet.js";
-import { killable } from "./killable.js";
+import { until } from "./support/deployments.js";
+import { newAddress } from "./support/fleet.js";
+import { killable } from "./support/killable.js";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;

@@ -3,12 +3,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { fleet, newAddress } from "./fleet.js";
-import { startWorker } from "./harness.js";
+import { fleet, newAddress } from "./support/fleet.js";
+import { startWorker } from "./support/harness.js";
 
 const isD1 = process.env.DATABASE !== "turso";
 /** A Worker whose mirror in KV may lag by so many seconds; by default by five minutes. */
-const mirroring = (seconds) => startWorker({ HEARTBEAT_AUTH: "required", ...(seconds && { HEARTBEAT_MIRROR_SECONDS: seconds }) }, [], { before: "tests/counted.js" });
+const mirroring = (seconds) => startWorker({ HEARTBEAT_AUTH: "required", ...(seconds && { HEARTBEAT_MIRROR_SECONDS: seconds }) }, [], { before: "tests/support/counted.js" });
 const [worker, prompt, sparing, silent] = [await mirroring(), await mirroring("0"), await mirroring("900"), await mirroring("off")];
 
 const MINUTE_MS = 60_000;

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { fleet, newAddress, pointers, send } from "./fleet.js";
-import { pages, problem, rowCounts, startWorker } from "./harness.js";
-import { ADMIN_TOKEN, misspelled, newStellarWallet, people } from "./people.js";
+import { fleet, newAddress, pointers, send } from "./support/fleet.js";
+import { pages, problem, rowCounts, startWorker } from "./support/harness.js";
+import { ADMIN_TOKEN, misspelled, newStellarWallet, people } from "./support/people.js";
 
 const RATE = 1_000_000_000_000_000_000_007n;
 const MOST = 2n ** 256n - 1n;

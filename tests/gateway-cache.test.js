@@ -3,11 +3,11 @@
 
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
-import { until } from "./deployments.js";
+import { until } from "./support/deployments.js";
 import { startOpenAI } from "./fakes/openai.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
-import { startWorker } from "./harness.js";
-import { as, people, production } from "./people.js";
+import { startWorker } from "./support/harness.js";
+import { as, people, production } from "./support/people.js";
 
 const [stack, gpt] = [await startStackAuth(), await startOpenAI()];
 after(() => Promise.all([stack.close(), gpt.close()]));

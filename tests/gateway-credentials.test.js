@@ -3,12 +3,12 @@
 
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
-import { until } from "./deployments.js";
+import { until } from "./support/deployments.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startOpenAI } from "./fakes/openai.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
-import { problem, startWorker } from "./harness.js";
-import { ADMIN_TOKEN, as, people, production } from "./people.js";
+import { problem, startWorker } from "./support/harness.js";
+import { ADMIN_TOKEN, as, people, production } from "./support/people.js";
 
 const OURS = "sk-proj-ours-0123456789abcdefghijklmnop";
 const [stack, claude, gpt] = [await startStackAuth(), await startAnthropic(), await startOpenAI()];

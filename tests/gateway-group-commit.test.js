@@ -4,9 +4,9 @@
 import assert from "node:assert/strict";
 import { request } from "node:http";
 import test, { after, beforeEach } from "node:test";
-import { until } from "./deployments.js";
+import { until } from "./support/deployments.js";
 import { startOpenAI } from "./fakes/openai.js";
-import { startWorker } from "./harness.js";
+import { startWorker } from "./support/harness.js";
 
 const gpt = await startOpenAI();
 after(() => gpt.close());
@@ -14,7 +14,7 @@ const isD1 = process.env.DATABASE !== "turso";
 const model = (id) => ({ id, context: 200000, max_output: 100, input: 1, output: 10, capabilities: ["tools"] });
 const worker = await startWorker({
   PROVIDERS: JSON.stringify([{ name: "gpt", base_url: `${gpt.url}/v1`, key: gpt.key, dialect: "openai", models: [model("m"), model("second"), model("poison")] }]),
-}, [], { before: "tests/unsteady.js" });
+}, [], { before: "tests/support/unsteady.js" });
 const { api, sql, url, harness } = worker;
 
 const messages = [{ role: "user", content: "Hi" }];

@@ -6,8 +6,8 @@ import test, { after } from "node:test";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startOpenAI } from "./fakes/openai.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
-import { startWorker } from "./harness.js";
-import { as, people, production } from "./people.js";
+import { startWorker } from "./support/harness.js";
+import { as, people, production } from "./support/people.js";
 
 const [stack, gpt, claude] = [await startStackAuth(), await startOpenAI(), await startAnthropic()];
 after(() => Promise.all([stack.close(), gpt.close(), claude.close()]));

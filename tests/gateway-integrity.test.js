@@ -10,7 +10,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import test, { after } from "node:test";
 import { startOpenAI } from "./fakes/openai.js";
-import { startWorker } from "./harness.js";
+import { startWorker } from "./support/harness.js";
 
 const [a, b] = [await startOpenAI({ key: "a-key" }), await startOpenAI({ key: "b-key" })];
 after(() => Promise.all([a.close(), b.close()]));

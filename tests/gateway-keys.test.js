@@ -4,11 +4,11 @@
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
 import OpenAI from "openai";
-import { until } from "./deployments.js";
+import { until } from "./support/deployments.js";
 import { startOpenAI } from "./fakes/openai.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
-import { startWorker } from "./harness.js";
-import { ADMIN_TOKEN, as, people, production } from "./people.js";
+import { startWorker } from "./support/harness.js";
+import { ADMIN_TOKEN, as, people, production } from "./support/people.js";
 
 const [stack, gpt, other] = [await startStackAuth(), await startOpenAI(), await startOpenAI({ key: "others-key" })];
 after(() => Promise.all([stack.close(), gpt.close(), other.close()]));

@@ -4,9 +4,9 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { claudeVars } from "./conversation.js";
+import { claudeVars } from "./support/conversation.js";
 import { startAnthropic } from "./fakes/anthropic.js";
-import { killable } from "./killable.js";
+import { killable } from "./support/killable.js";
 
 const BUDGETS = { DAILY_BUDGET_MICRO_USD: "1000000", GATEWAY_DAILY_BUDGET_MICRO_USD: "1000000" };
 

@@ -8,7 +8,7 @@ import test, { after } from "node:test";
 import { setImmediate, setTimeout } from "node:timers/promises";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startOpenAI } from "./fakes/openai.js";
-import { startWorker } from "./harness.js";
+import { startWorker } from "./support/harness.js";
 
 const [claude, gpt] = [await startAnthropic(), await startOpenAI()];
 after(() => Promise.all([claude.close(), gpt.close()]));

@@ -4,12 +4,12 @@
 import assert from "node:assert/strict";
 import { request } from "node:http";
 import test, { after, beforeEach } from "node:test";
-import { until } from "./deployments.js";
+import { until } from "./support/deployments.js";
 import { startOpenAI } from "./fakes/openai.js";
 import { startBrave } from "./fakes/search.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
-import { startWorker } from "./harness.js";
-import { as, people, production } from "./people.js";
+import { startWorker } from "./support/harness.js";
+import { as, people, production } from "./support/people.js";
 
 const [stack, gpt, brave] = await Promise.all([startStackAuth(), startOpenAI(), startBrave()]);
 after(() => Promise.all([stack, gpt, brave].map((fake) => fake.close())));

@@ -6,10 +6,10 @@ import assert from "node:assert/strict";
 import test, { after } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
-import { until } from "./deployments.js";
+import { until } from "./support/deployments.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startOpenAI } from "./fakes/openai.js";
-import { startWorker } from "./harness.js";
+import { startWorker } from "./support/harness.js";
 
 const [claude, gpt] = [await startAnthropic(), await startOpenAI()];
 after(() => Promise.all([claude.close(), gpt.close()]));

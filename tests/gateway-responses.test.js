@@ -4,12 +4,12 @@
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
 import OpenAI from "openai";
-import { until } from "./deployments.js";
+import { until } from "./support/deployments.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startOpenAI } from "./fakes/openai.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
-import { startWorker } from "./harness.js";
-import { as, people, production } from "./people.js";
+import { startWorker } from "./support/harness.js";
+import { as, people, production } from "./support/people.js";
 
 const [stack, claude, gpt] = [await startStackAuth(), await startAnthropic(), await startOpenAI()];
 after(() => Promise.all([stack.close(), claude.close(), gpt.close()]));

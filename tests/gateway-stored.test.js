@@ -5,11 +5,11 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import test, { after } from "node:test";
 import OpenAI from "openai";
-import { until } from "./deployments.js";
+import { until } from "./support/deployments.js";
 import { startOpenAI } from "./fakes/openai.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
-import { startWorker } from "./harness.js";
-import { as, people, production } from "./people.js";
+import { startWorker } from "./support/harness.js";
+import { as, people, production } from "./support/people.js";
 
 const SECRET = "ghp_abcdefghijklmnopqrstuvwxyz0123456789";
 const [stack, gpt] = [await startStackAuth(), await startOpenAI()];
@@ -18,7 +18,7 @@ const model = (id) => ({ id, context: 200000, max_output: 100, input: 1, output:
 const worker = await startWorker({
   ...production(stack), GATEWAY_IDLE_MS: "2000",
   PROVIDERS: JSON.stringify([{ name: "gpt", base_url: `${gpt.url}/v1`, key: gpt.key, dialect: "openai", models: [model("m"), model("n")] }]),
-}, [], { before: "tests/held.js" });
+}, [], { before: "tests/support/held.js" });
 const { api, sql } = worker;
 const { signIn, newKey, ok } = people(worker, stack);
 const keyOf = async (who, gateway) => (await newKey(who.token, { scopes: ["gateway", "account"], gateway })).key;

@@ -3,16 +3,16 @@
 
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
-import { claudeVars } from "./conversation.js";
-import { until } from "./deployments.js";
+import { claudeVars } from "./support/conversation.js";
+import { until } from "./support/deployments.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { json, startFaultServer } from "./fakes/fault-server.js";
 import { startOpenAI } from "./fakes/openai.js";
 import { startBrave } from "./fakes/search.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
 import { page, redirect, startWeb } from "./fakes/web.js";
-import { problem, startWorker } from "./harness.js";
-import { as, people, production } from "./people.js";
+import { problem, startWorker } from "./support/harness.js";
+import { as, people, production } from "./support/people.js";
 
 /** A fake of OpenWeather that refuses a wrong key and knows one town. */
 async function startWeather() {

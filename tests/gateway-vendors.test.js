@@ -6,12 +6,12 @@ import { randomBytes } from "node:crypto";
 import test, { after } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
-import { eventsOf } from "./conversation.js";
+import { eventsOf } from "./support/conversation.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startOpenAI } from "./fakes/openai.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
-import { startWorker } from "./harness.js";
-import { ADMIN_TOKEN, as, people, production } from "./people.js";
+import { startWorker } from "./support/harness.js";
+import { ADMIN_TOKEN, as, people, production } from "./support/people.js";
 
 const [stack, claude, gpt] = [await startStackAuth(), await startAnthropic(), await startOpenAI({ functionsByResponses: true })];
 after(() => Promise.all([stack.close(), claude.close(), gpt.close()]));

@@ -6,7 +6,7 @@ import test, { after } from "node:test";
 import OpenAI from "openai";
 import { startOpenAI } from "./fakes/openai.js";
 import { startWorkersAI } from "./fakes/workers-ai.js";
-import { startWorker } from "./harness.js";
+import { startWorker } from "./support/harness.js";
 
 const [ai, rest] = [await startWorkersAI(), await startOpenAI()];
 after(() => Promise.all([ai.close(), rest.close()]));

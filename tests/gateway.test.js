@@ -7,7 +7,7 @@ import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startOpenAI } from "./fakes/openai.js";
-import { startWorker } from "./harness.js";
+import { startWorker } from "./support/harness.js";
 
 const [claude, gpt, backup] = [await startAnthropic(), await startOpenAI(), await startOpenAI({ key: "backup-key" })];
 after(() => Promise.all([claude.close(), gpt.close(), backup.close()]));

@@ -3,12 +3,12 @@
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
-import { claudeVars } from "./conversation.js";
+import { claudeVars } from "./support/conversation.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startBrave, startGoogle } from "./fakes/search.js";
 import { bomb, page, redirect, reply, startWeb } from "./fakes/web.js";
-import { startWorker } from "./harness.js";
-import { researched, script, startups } from "./startups.js";
+import { startWorker } from "./support/harness.js";
+import { researched, script, startups } from "./support/startups.js";
 
 const [claude, brave, google, web] = await Promise.all([startAnthropic(), startBrave(), startGoogle(), startWeb()]);
 const fakes = [claude, brave, google, web];

@@ -7,9 +7,9 @@ import { createHash } from "node:crypto";
 import { after, beforeEach, test } from "node:test";
 import { startConcordium } from "./fakes/concordium.js";
 import { startLivepeer } from "./fakes/livepeer.js";
-import { until } from "./deployments.js";
-import { startWorker } from "./harness.js";
-import { startups } from "./startups.js";
+import { until } from "./support/deployments.js";
+import { startWorker } from "./support/harness.js";
+import { startups } from "./support/startups.js";
 
 const [concordium, livepeer] = await Promise.all([startConcordium(), startLivepeer()]);
 const fakes = [concordium, livepeer];

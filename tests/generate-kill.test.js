@@ -5,12 +5,12 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { claudeVars } from "./conversation.js";
-import { until } from "./deployments.js";
+import { claudeVars } from "./support/conversation.js";
+import { until } from "./support/deployments.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startLivepeer } from "./fakes/livepeer.js";
-import { killable } from "./killable.js";
-import { APP, author, building, fenced } from "./startups.js";
+import { killable } from "./support/killable.js";
+import { APP, author, building, fenced } from "./support/startups.js";
 
 const STEPS = ["discovery", "building", "packaging", "marketing", "identity"];
 const BEGINS = [10, 40, 75, 90, 95];

@@ -3,11 +3,11 @@
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
-import { claudeVars } from "./conversation.js";
-import { until } from "./deployments.js";
+import { claudeVars } from "./support/conversation.js";
+import { until } from "./support/deployments.js";
 import { startAnthropic } from "./fakes/anthropic.js";
-import { startWorker } from "./harness.js";
-import { APP, author, building, fenced, startups } from "./startups.js";
+import { startWorker } from "./support/harness.js";
+import { APP, author, building, fenced, startups } from "./support/startups.js";
 
 const claude = await startAnthropic();
 after(() => claude.close());

@@ -4,15 +4,15 @@
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
-import { agents, builds, kinds, texts } from "./agents.js";
-import { claudeVars } from "./conversation.js";
-import { until } from "./deployments.js";
+import { agents, builds, kinds, texts } from "./support/agents.js";
+import { claudeVars } from "./support/conversation.js";
+import { until } from "./support/deployments.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startOpenAI } from "./fakes/openai.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
-import { problem, startWorker } from "./harness.js";
-import { as, people, production } from "./people.js";
-import { author, building, startups } from "./startups.js";
+import { problem, startWorker } from "./support/harness.js";
+import { as, people, production } from "./support/people.js";
+import { author, building, startups } from "./support/startups.js";
 
 const [claude, gpt, stack] = await Promise.all([startAnthropic(), startOpenAI(), startStackAuth()]);
 after(() => Promise.all([claude.close(), gpt.close(), stack.close()]));

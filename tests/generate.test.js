@@ -5,15 +5,15 @@ import assert from "node:assert/strict";
 import { text } from "node:stream/consumers";
 import { after, beforeEach, test } from "node:test";
 import yauzl from "yauzl";
-import { claudeVars, eventsOf } from "./conversation.js";
-import { until } from "./deployments.js";
+import { claudeVars, eventsOf } from "./support/conversation.js";
+import { until } from "./support/deployments.js";
 import { startAnthropic } from "./fakes/anthropic.js";
-import { problem, rowCounts, startWorker } from "./harness.js";
-import { APP, author, building, fenced, startups } from "./startups.js";
+import { problem, rowCounts, startWorker } from "./support/harness.js";
+import { APP, author, building, fenced, startups } from "./support/startups.js";
 
 const claude = await startAnthropic();
 after(() => claude.close());
-const hatch = await startWorker({ ...claudeVars(claude), UPSTREAM_IDLE_TIMEOUT_MS: "1500" }, [], { before: "tests/held.js" });
+const hatch = await startWorker({ ...claudeVars(claude), UPSTREAM_IDLE_TIMEOUT_MS: "1500" }, [], { before: "tests/support/held.js" });
 const { api, sql, env, worker } = hatch;
 const { generate, status, ended, show } = startups(hatch);
 beforeEach(() => {

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { deployments, until } from "./deployments.js";
-import { startWorker } from "./harness.js";
+import { deployments, until } from "./support/deployments.js";
+import { startWorker } from "./support/harness.js";
 
 const FILES = {
   "index.html": "<!doctype html><title>App</title><script src=app.js></script>",

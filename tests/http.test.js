@@ -9,10 +9,10 @@ import test, { after } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { startAitmpl, startRawGithub, startSkillsmp } from "./fakes/skills.js";
 import { page, refused } from "./clients/browser.js";
-import { conforming, document, resolved } from "./contract.js";
-import { problem, rowCounts, startWorker } from "./harness.js";
-import { newWallet } from "./people.js";
-import { named, pathOf, ROUTES, rowOf, isVendors } from "./routes.js";
+import { conforming, document, resolved } from "./support/contract.js";
+import { problem, rowCounts, startWorker } from "./support/harness.js";
+import { newWallet } from "./support/people.js";
+import { named, pathOf, ROUTES, rowOf, isVendors } from "./support/routes.js";
 
 const ADMIN_TOKEN = "operators-own-token-4711";
 const PAGE = "https://hatch.example";

@@ -4,10 +4,10 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { beforeEach, test } from "node:test";
-import { claudeVars, eventsOf, messages, newProject, send, settled, textOf, until } from "./conversation.js";
-import { deployments } from "./deployments.js";
+import { claudeVars, eventsOf, messages, newProject, send, settled, textOf, until } from "./support/conversation.js";
+import { deployments } from "./support/deployments.js";
 import { startAnthropic } from "./fakes/anthropic.js";
-import { problem, rowCounts, startWorker } from "./harness.js";
+import { problem, rowCounts, startWorker } from "./support/harness.js";
 
 const PAGE = { "index.html": "<h1>Hello</h1>" };
 

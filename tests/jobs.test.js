@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
-import { deployments, until } from "./deployments.js";
-import { startWorker } from "./harness.js";
+import { deployments, until } from "./support/deployments.js";
+import { startWorker } from "./support/harness.js";
 
 const HOUR_MS = 60 * 60 * 1000;
 

@@ -4,10 +4,10 @@ import assert from "node:assert/strict";
 import { createHash, randomUUID } from "node:crypto";
 import test, { after } from "node:test";
 import { crc32 } from "node:zlib";
-import { until } from "./deployments.js";
+import { until } from "./support/deployments.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
-import { pages, problem, startWorker } from "./harness.js";
-import { as, people, production, STAFF_DOMAIN } from "./people.js";
+import { pages, problem, startWorker } from "./support/harness.js";
+import { as, people, production, STAFF_DOMAIN } from "./support/people.js";
 
 const stack = await startStackAuth();
 after(() => stack.close());

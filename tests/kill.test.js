@@ -4,8 +4,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { until } from "./deployments.js";
-import { killable } from "./killable.js";
+import { until } from "./support/deployments.js";
+import { killable } from "./support/killable.js";
 
 const { api, start, kill, database } = await killable();
 

@@ -3,9 +3,9 @@
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { chat, claudeVars, newProject, send, settled, until } from "./conversation.js";
+import { chat, claudeVars, newProject, send, settled, until } from "./support/conversation.js";
 import { startAnthropic } from "./fakes/anthropic.js";
-import { problem, startWorker } from "./harness.js";
+import { problem, startWorker } from "./support/harness.js";
 
 const PAGE = { "index.html": "<h1>Hello</h1>" };
 const DAY_S = 24 * 60 * 60;

@@ -5,10 +5,10 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, describe, test } from "node:test";
-import { inBrowser, startBrowser } from "./browser.js";
-import { deployments } from "./deployments.js";
+import { inBrowser, startBrowser } from "./support/browser.js";
+import { deployments } from "./support/deployments.js";
 import { startEsmCdn } from "./fakes/esm-cdn.js";
-import { startWorker } from "./harness.js";
+import { startWorker } from "./support/harness.js";
 
 const cdn = await startEsmCdn();
 after(() => cdn.stop());

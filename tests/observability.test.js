@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { deployments } from "./deployments.js";
-import { problem, startWorker } from "./harness.js";
+import { deployments } from "./support/deployments.js";
+import { problem, startWorker } from "./support/harness.js";
 
 const ADMIN_TOKEN = "operators-own-token-4711";
 const hatch = await startWorker({ ADMIN_TOKEN, ENVIRONMENT: "development" });

@@ -5,8 +5,8 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import test from "node:test";
 import { JSDOM } from "jsdom";
-import { conforming, document, resolved, validator } from "./contract.js";
-import { startWorker } from "./harness.js";
+import { conforming, document, resolved, validator } from "./support/contract.js";
+import { startWorker } from "./support/harness.js";
 
 const { api } = await startWorker({ ENVIRONMENT: "production" });
 

@@ -5,11 +5,11 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, describe, test } from "node:test";
-import { inBrowser, startBrowser } from "./browser.js";
-import { startCompiler } from "./compiler.js";
-import { deployments } from "./deployments.js";
+import { inBrowser, startBrowser } from "./support/browser.js";
+import { startCompiler } from "./support/compiler.js";
+import { deployments } from "./support/deployments.js";
 import { startEsmCdn } from "./fakes/esm-cdn.js";
-import { startWorker } from "./harness.js";
+import { startWorker } from "./support/harness.js";
 
 const cdn = await startEsmCdn({
   "preact10@1.0.0": "export const wrong = 'a stranger'", "real-preact@10.25.0": "export const h = 'right'", "left@<2": "export const left = 1",

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { startWorker } from "./harness.js";
+import { startWorker } from "./support/harness.js";
 
 const { api, url, harness, worker } = await startWorker();
 

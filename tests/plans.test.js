@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
-import { costs, faults } from "./plans.js";
+import { costs, faults } from "./support/plans.js";
 
 test("A plan that scans a growing table, or sorts, is distinguished from one that uses an index", () => {
   const walks = ["SCAN j", "SCAN projects", "USE TEMP B-TREE FOR ORDER BY", "USE TEMP B-TREE FOR GROUP BY", "USE TEMP B-TREE FOR DISTINCT"];

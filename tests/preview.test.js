@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { deployments } from "./deployments.js";
-import { problem, rowCounts, startWorker } from "./harness.js";
+import { deployments } from "./support/deployments.js";
+import { problem, rowCounts, startWorker } from "./support/harness.js";
 
 const hatch = await startWorker();
 const { api, sql, worker } = hatch;

@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import test from "node:test";
-import { deployments } from "./deployments.js";
-import { pages, problem, rowCounts, startWorker } from "./harness.js";
+import { deployments } from "./support/deployments.js";
+import { pages, problem, rowCounts, startWorker } from "./support/harness.js";
 
 const worker = await startWorker();
 const { api, sql } = worker;

@@ -4,9 +4,9 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
-import { claudeVars, newProject } from "./conversation.js";
+import { claudeVars, newProject } from "./support/conversation.js";
 import { startAnthropic } from "./fakes/anthropic.js";
-import { startWorker } from "./harness.js";
+import { startWorker } from "./support/harness.js";
 
 const claude = await startAnthropic();
 after(() => claude.close());

@@ -7,9 +7,9 @@ import { existsSync } from "node:fs";
 import { chmod, mkdir, readFile, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { problem, startWorker } from "./harness.js";
-import { ADMIN_TOKEN, as, misspelled, newStellarWallet, people } from "./people.js";
-import { TOKEN, WALLET, processesWith, setupScript, startMachine, which } from "./machine.js";
+import { problem, startWorker } from "./support/harness.js";
+import { ADMIN_TOKEN, as, misspelled, newStellarWallet, people } from "./support/people.js";
+import { TOKEN, WALLET, processesWith, setupScript, startMachine, which } from "./support/machine.js";
 
 const SHELLS = ["dash", "bash", "busybox"];
 const limit = { timeout: 60_000 };

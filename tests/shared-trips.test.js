@@ -4,15 +4,15 @@
 import assert from "node:assert/strict";
 import { request } from "node:http";
 import test, { after, afterEach, beforeEach } from "node:test";
-import { until } from "./deployments.js";
+import { until } from "./support/deployments.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
-import { startWorker } from "./harness.js";
-import { as, people, production } from "./people.js";
+import { startWorker } from "./support/harness.js";
+import { as, people, production } from "./support/people.js";
 
 const skip = process.env.DATABASE === "turso" && "Turso has no shared trips";
 const stack = await startStackAuth();
 after(() => stack.close());
-const worker = await startWorker({ ...production(stack), HEARTBEAT_AUTH: "open" }, [], { before: "tests/unsteady.js" });
+const worker = await startWorker({ ...production(stack), HEARTBEAT_AUTH: "open" }, [], { before: "tests/support/unsteady.js" });
 const { api, sql, url } = worker;
 const { ok, signIn } = people(worker, stack);
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
 import { startAitmpl, startRawGithub, startSkillsmp } from "./fakes/skills.js";
-import { startWorker } from "./harness.js";
+import { startWorker } from "./support/harness.js";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { covering } from "./sqld-files.js";
+import { covering } from "./support/sqld-files.js";
 
 const record = (file, seconds, ...statements) => ({ file, seconds, statements });
 

@@ -5,8 +5,8 @@ import assert from "node:assert/strict";
 import { createHash, randomUUID } from "node:crypto";
 import test, { after } from "node:test";
 import { newKey, part, startStackAuth } from "./fakes/stack-auth.js";
-import { problem, startWorker } from "./harness.js";
-import { as, PAGE, people, production, STAFF_DOMAIN } from "./people.js";
+import { problem, startWorker } from "./support/harness.js";
+import { as, PAGE, people, production, STAFF_DOMAIN } from "./support/people.js";
 
 const [stack, elsewhere] = await Promise.all([startStackAuth(), startStackAuth()]);
 after(() => Promise.all([stack.close(), elsewhere.close()]));

@@ -4,11 +4,11 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import test, { after } from "node:test";
-import { deployments, until } from "./deployments.js";
+import { deployments, until } from "./support/deployments.js";
 import { startCloudflare } from "./fakes/cloudflare.js";
 import { startStackAuth } from "./fakes/stack-auth.js";
-import { problem, startWorker } from "./harness.js";
-import { as, newWallet, people, production } from "./people.js";
+import { problem, startWorker } from "./support/harness.js";
+import { as, newWallet, people, production } from "./support/people.js";
 
 const [cloudflare, stack] = await Promise.all([startCloudflare(), startStackAuth()]);
 after(() => Promise.all([cloudflare.close(), stack.close()]));

@@ -3,11 +3,11 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { until } from "./deployments.js";
+import { until } from "./support/deployments.js";
 import { startCloudflare } from "./fakes/cloudflare.js";
 import { startKoyeb } from "./fakes/koyeb.js";
 import { startVercel } from "./fakes/vercel.js";
-import { killable } from "./killable.js";
+import { killable } from "./support/killable.js";
 
 const [cloudflare, vercel, koyeb] = await Promise.all([startCloudflare(), startVercel(), startKoyeb()]);
 after(() => Promise.all([cloudflare.close(), vercel.close(), koyeb.close()]));

@@ -4,10 +4,10 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { after, beforeEach, test } from "node:test";
-import { deployments, until } from "./deployments.js";
+import { deployments, until } from "./support/deployments.js";
 import { startEcr } from "./fakes/ecr.js";
 import { startKoyeb } from "./fakes/koyeb.js";
-import { problem, startWorker } from "./harness.js";
+import { problem, startWorker } from "./support/harness.js";
 
 const [OWN, ALICE, BOB, RENEWED] = ["koyeb-own-0123456789", "koyeb-alice-0123456789", "koyeb-bob-0123456789", "koyeb-alice-9876543210"];
 const koyeb = await startKoyeb({ tokens: [OWN, ALICE, BOB], renewed: { [RENEWED]: ALICE } });

@@ -3,9 +3,9 @@
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
-import { deployments, until } from "./deployments.js";
+import { deployments, until } from "./support/deployments.js";
 import { startVercel } from "./fakes/vercel.js";
-import { problem, startWorker } from "./harness.js";
+import { problem, startWorker } from "./support/harness.js";
 
 const [OWN, ALICE, BOB, RENEWED] = ["vercel-own-0123456789", "vercel-alice-0123456789", "vercel-bob-0123456789", "vercel-alice-9876543210"];
 const vercel = await startVercel({ tokens: [OWN, ALICE, BOB], teams: ["team_alice"], renewed: { [RENEWED]: ALICE } });

@@ -8,10 +8,10 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import test, { after } from "node:test";
 import { promisify } from "node:util";
-import { deployments, until } from "./deployments.js";
+import { deployments, until } from "./support/deployments.js";
 import { startCloudflare } from "./fakes/cloudflare.js";
 import { parseForm } from "./fakes/multipart.js";
-import { startWorker } from "./harness.js";
+import { startWorker } from "./support/harness.js";
 
 const NAMESPACE = "hatch-apps";
 const cloudflare = await startCloudflare();

@@ -11,10 +11,10 @@ import { dirname, join, resolve } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { build, preview } from "vite";
-import { inBrowser, startBrowser } from "./browser.js";
-import { deployments } from "./deployments.js";
+import { inBrowser, startBrowser } from "./support/browser.js";
+import { deployments } from "./support/deployments.js";
 import { startEsmCdn } from "./fakes/esm-cdn.js";
-import { startWorker } from "./harness.js";
+import { startWorker } from "./support/harness.js";
 
 /** The document after a click on the counter, without names that the build has made. */
 const DOM = `(async () => {

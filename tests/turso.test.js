@@ -10,8 +10,8 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after, describe, test } from "node:test";
 import { migrate } from "../scripts/migrate.js";
-import { until } from "./deployments.js";
-import { problem, startMigratedSqld, startWorker } from "./harness.js";
+import { until } from "./support/deployments.js";
+import { problem, startMigratedSqld, startWorker } from "./support/harness.js";
 
 const sqld = await startMigratedSqld();
 const workers = [];

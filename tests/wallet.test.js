@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import test, { after } from "node:test";
 import { startStackAuth } from "./fakes/stack-auth.js";
-import { problem, startWorker } from "./harness.js";
-import { as, malleated, misspelled, newStellarWallet, newWallet, PAGE, people, production } from "./people.js";
+import { problem, startWorker } from "./support/harness.js";
+import { as, malleated, misspelled, newStellarWallet, newWallet, PAGE, people, production } from "./support/people.js";
 
 const stack = await startStackAuth();
 after(() => stack.close());

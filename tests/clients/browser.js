@@ -33,7 +33,7 @@ function check(origin, credentials, { headers }, what) {
 }
 
 /**
- * A page of `origin` that calls the API of a Worker of tests/harness.js.
+ * A page of `origin` that calls the API of a Worker of tests/support/harness.js.
  *
  * @param {{api: Function}} hatch
  * @param {string} origin as the browser writes it; `null` for an opaque one

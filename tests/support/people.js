@@ -85,7 +85,7 @@ export function malleated(signature) {
 
 /**
  * @param {Awaited<ReturnType<import("./harness.js").startWorker>>} worker
- * @param {Awaited<ReturnType<import("./fakes/stack-auth.js").startStackAuth>>} [stack]
+ * @param {Awaited<ReturnType<import("../fakes/stack-auth.js").startStackAuth>>} [stack]
  */
 export function people({ api, sql, harness }, stack) {
   const secrets = new Set([ADMIN_TOKEN]);

@@ -1,4 +1,4 @@
-// Checks SQLite's plans for the statements that D1 got: `node tests/plans.js
+// Checks SQLite's plans for the statements that D1 got: `node tests/support/plans.js
 // <folder>` fails for each that scans a whole table or sorts its result. The
 // folder has the records of a run with STATEMENTS (sqld-files.js).
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 
-const { paths } = JSON.parse(readFileSync(new URL("../public/openapi.json", import.meta.url), "utf8"));
+const { paths } = JSON.parse(readFileSync(new URL("../../public/openapi.json", import.meta.url), "utf8"));
 
 /** Sends JSON, without checking the response against the document. */
 export function send(origin, method, path, body, headers = {}) {

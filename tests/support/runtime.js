@@ -67,7 +67,7 @@ export function modulesOf(main) {
   return { modules, modulesRoot };
 }
 
-/** A built Worker behind a file of tests/ that imports it as `./index.js`. */
+/** A built Worker behind a file of tests/support/ that imports it as `./index.js`. */
 export function behind(path, worker) {
   const [{ path: entry }] = worker.modules;
   const contents = readFileSync(path, "utf8").replace("./index.js", `./${relative(worker.modulesRoot, entry)}`);

@@ -18,7 +18,7 @@ export const { workers, migrations } = await kept(read);
 
 async function kept(read) {
   const hash = createHash("sha256").update(process.cwd());
-  for (const path of ["package-lock.json", "tests/configuration.js", ...CONFIGURATIONS, ...MIGRATIONS]) hash.update(path).update(readFileSync(path));
+  for (const path of ["package-lock.json", "tests/support/configuration.js", ...CONFIGURATIONS, ...MIGRATIONS]) hash.update(path).update(readFileSync(path));
   const file = join(FOLDER, `${hash.digest("hex")}.json`);
   try {
     return JSON.parse(readFileSync(file, "utf8"));

@@ -7,7 +7,7 @@ import { after } from "node:test";
 import { conforming } from "./contract.js";
 import { behind, configured, migrateD1, run } from "./runtime.js";
 import "./sqld-files.js";
-import { migrate } from "../scripts/migrate.js";
+import { migrate } from "../../scripts/migrate.js";
 import { startSqld } from "./sqld.js";
 
 /**
@@ -16,7 +16,7 @@ import { startSqld } from "./sqld.js";
  *
  * @param {Record<string, string>} vars
  * @param {object[]} others Workers that run beside it, as Miniflare takes them
- * @param {{before?: string, ai?: string}} options the file of tests/ that goes before it, such as counted.js; the address behind its binding of Workers AI
+ * @param {{before?: string, ai?: string}} options the file of tests/support/ that goes before it, such as counted.js; the address behind its binding of Workers AI
  * @returns the running Worker: `url`, `api(method, path, body?, headers?)`,
  *   which checks the response against public/openapi.json,
  *   `sql(text, ...args)` (runs one statement on its database, whichever that
@@ -29,7 +29,7 @@ export async function startWorker(vars = {}, others = [], { before, ai } = {}) {
   const binding = ai && { ai: { binding: "AI", remoteProxyConnectionString: new URL(ai) } };
   const hatch = { ...configured("wrangler.toml", { ENVIRONMENT: "development", ...database, ...vars }), ...binding };
   const second = before ? behind(before, hatch) : hatch;
-  const recorded = sqld ? second : behind("tests/recorded.js", second);
+  const recorded = sqld ? second : behind("tests/support/recorded.js", second);
   const workers = await run([recorded, configured("compiler/wrangler.toml"), ...others]);
   after(() => workers.stop());
   const env = await workers.env();

@@ -2,7 +2,7 @@
 // statement for D1 is also sent to sqld, by the Worker in a test.
 //
 // With a folder in the variable STATEMENTS, each test file writes its statements
-// for D1 and its duration there. `node tests/sqld-files.js <folder>` then prints
+// for D1 and its duration there. `node tests/support/sqld-files.js <folder>` then prints
 // the chosen files.
 
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";

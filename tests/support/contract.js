@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import Ajv from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 
-export const document = JSON.parse(readFileSync(new URL("../public/openapi.json", import.meta.url), "utf8"));
+export const document = JSON.parse(readFileSync(new URL("../../public/openapi.json", import.meta.url), "utf8"));
 
 const ajv = addFormats(new Ajv({ strict: true, strictRequired: false, allowUnionTypes: true, allErrors: true }));
 ajv.addVocabulary(["openapi", "info", "servers", "tags", "paths", "components"]);

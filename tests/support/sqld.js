@@ -8,7 +8,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
-import { execute } from "../scripts/libsql.js";
+import { execute } from "../../scripts/libsql.js";
 import { freePort } from "./free-port.js";
 
 /**

@@ -11,13 +11,13 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import test, { after } from "node:test";
-import { claudeVars } from "./conversation.js";
-import { deployments } from "./deployments.js";
-import { startAnthropic } from "./fakes/anthropic.js";
-import { startAitmpl, startRawGithub, startSkillsmp } from "./fakes/skills.js";
-import { startStackAuth } from "./fakes/stack-auth.js";
-import { startWorker } from "./harness.js";
-import { STAFF_DOMAIN, as, production } from "./people.js";
+import { claudeVars } from "../support/conversation.js";
+import { deployments } from "../support/deployments.js";
+import { startAnthropic } from "../fakes/anthropic.js";
+import { startAitmpl, startRawGithub, startSkillsmp } from "../fakes/skills.js";
+import { startStackAuth } from "../fakes/stack-auth.js";
+import { startWorker } from "../support/harness.js";
+import { STAFF_DOMAIN, as, production } from "../support/people.js";
 
 const { SEEDS = "1,2,3", EXAMPLES = "50" } = process.env;
 

@@ -14,7 +14,7 @@ import { delimiter, join } from "node:path";
 export const WALLET = "0x00112233445566778899aabbccddeeff00112233";
 export const TOKEN = `wk_${"aZ09".repeat(13).slice(0, 49)}`;
 
-const SCRIPT = readFileSync(new URL("../src/fleet/setup.sh", import.meta.url), "utf8");
+const SCRIPT = readFileSync(new URL("../../src/fleet/setup.sh", import.meta.url), "utf8");
 const TOOLS = (
   "awk cat chmod date df dirname grep head id mkdir mv rm rmdir setsid sh tail timeout tr uname"
 ).split(" ");

@@ -1,4 +1,4 @@
-// The faults of failoverbench (S01 to S16), each played by a strict upstream
+// Sixteen faults of an upstream (S01 to S16), each played by a strict upstream
 // during a stream, live and buffered, with one other model as a fallback.
 // `WRITE_VERDICTS=1` writes the results into the table of docs/gateway.md;
 // otherwise they are compared with it.

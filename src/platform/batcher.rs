@@ -25,7 +25,7 @@ const LEAVES_MS: u64 = 1_000;
 pub(crate) struct Batcher<T, R> {
     /// The most that go together.
     most: usize,
-    /// How long who has joined a batch waits for its result once it has left.
+    /// How long a follower waits for its batch's result, once the batch has left.
     answers_ms: u64,
     /// How many batches are under way. One that is never heard of counts on: then each request waits a turn.
     under_way: Cell<u32>,

@@ -11,7 +11,7 @@ import { load } from "./load.js";
 import { writeResult } from "./result.js";
 import { SPEEDS } from "./speeds.js";
 import { startUpstream } from "./start-upstream.js";
-import { Samples, percentile, table } from "./table.js";
+import { Samples, table } from "./table.js";
 import { cpuSeconds } from "./workerd.js";
 
 const { values: given } = parseArgs({

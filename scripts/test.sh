@@ -4,7 +4,8 @@ cd "$(dirname "$0")/.."
 . scripts/toolchain.sh
 
 ensure_toolchain
-say "rules: cargo fmt, clippy and the native tests"
+say "rules: oxlint, cargo fmt, clippy and the native tests"
+oxlint
 cargo fmt --check
 cargo clippy --quiet --workspace --all-targets -- -D warnings
 cargo test --quiet --workspace

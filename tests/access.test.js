@@ -175,7 +175,7 @@ function ask(route, owner, token, method = route.method) {
   let path = route.pattern;
   if (path.includes("{")) {
     // The startup generator's clients deploy with the project's id in the path of a deployment.
-    const [, id] = named(route) === "POST /api/deploy/{id}" ? [, "projectId"] : Object.entries(IDS).find(([prefix]) => path.startsWith(route.under + prefix)) ?? [];
+    const [, id] = named(route) === "POST /api/deploy/{id}" ? ["", "projectId"] : Object.entries(IDS).find(([prefix]) => path.startsWith(route.under + prefix)) ?? [];
     assert.ok(id, `IDS has nothing for ${named(route)}`);
     path = path.replace(/\{\w+\}/, owner[id]).replace("{version}", "1");
   }

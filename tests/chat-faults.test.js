@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { beforeEach, test } from "node:test";
-import { chat, claudeVars, codeOf, messages, newProject, send, settled, textOf, until, eventsOf } from "./support/conversation.js";
+import { chat, claudeVars, codeOf, messages, newProject, send, settled, textOf, eventsOf } from "./support/conversation.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { startWorker } from "./support/harness.js";
 

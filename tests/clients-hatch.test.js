@@ -15,7 +15,7 @@ const sources = await Promise.all([startAitmpl(), startSkillsmp({ anonymousPerDa
 after(() => Promise.all(sources.map((source) => source.close())));
 const [AITMPL_BASE_URL, SKILLSMP_BASE_URL, RAW_GITHUB_BASE_URL] = sources.map((source) => source.url);
 const hatch = await startWorker({ AITMPL_BASE_URL, SKILLSMP_BASE_URL, RAW_GITHUB_BASE_URL });
-const { project, show, lines, written, send } = deployments(hatch);
+const { project, show, written, send } = deployments(hatch);
 
 const [web, desktop] = [page(hatch, "http://localhost:5173"), page(hatch, "http://localhost:5174")];
 

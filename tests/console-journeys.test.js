@@ -18,7 +18,7 @@ const hatch = await startConsole({
   SEALING_KEY: "5f".repeat(32), DAILY_CHAT_LIMIT: "100",
 });
 const { api, open, origin, sql } = hatch;
-const { project, live, deploy, ended } = deployments(hatch);
+const { project, deploy, ended } = deployments(hatch);
 const json = async (method, path, body, headers) => (await api(method, path, body, headers)).json();
 const PAGE = { "index.html": "<!doctype html><title>Page</title><p>hello" };
 const BROKEN = { "index.html": '<!doctype html><div id=root></div><script type=module src=/src/main.ts></script>', "src/main.ts": "const x = ;" };

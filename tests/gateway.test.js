@@ -33,7 +33,6 @@ function noKey(url, init) {
 
 const HI = [{ role: "user", content: "Hi" }];
 const WEATHER = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
-const TOOLS = [{ type: "function", function: { name: "get_weather", description: "Weather", parameters: WEATHER } }];
 
 /** Checks the rules of OpenAI's helpers for chunks on the raw text of a stream. */
 function lawful(text, { asked = false } = {}) {

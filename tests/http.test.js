@@ -4,7 +4,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import http from "node:http";
-import { text } from "node:stream/consumers";
 import test, { after } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { startAitmpl, startRawGithub, startSkillsmp } from "./fakes/skills.js";

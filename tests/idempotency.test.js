@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { beforeEach, test } from "node:test";
-import { claudeVars, eventsOf, messages, newProject, send, settled, textOf, until } from "./support/conversation.js";
+import { claudeVars, eventsOf, messages, newProject, settled, textOf, until } from "./support/conversation.js";
 import { deployments } from "./support/deployments.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { problem, rowCounts, startWorker } from "./support/harness.js";

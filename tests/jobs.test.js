@@ -18,7 +18,7 @@ const postman = {
 };
 const hatch = await startWorker({}, [postman]);
 const { api, env, sql } = hatch;
-const { row, project, deploy, show, ended, live, written, send, lines, job, steps } = deployments(hatch);
+const { row, project, deploy, show, ended, written, send, lines, job, steps } = deployments(hatch);
 
 const letters = async () => (await api("GET", "/admin/dead-letters?limit=100")).json();
 const letterOf = async (jobId) => (await letters()).find((letter) => letter.jobId === jobId);

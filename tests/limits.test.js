@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { chat, claudeVars, newProject, send, settled, until } from "./support/conversation.js";
+import { chat, claudeVars, newProject, send, until } from "./support/conversation.js";
 import { startAnthropic } from "./fakes/anthropic.js";
 import { problem, startWorker } from "./support/harness.js";
 

@@ -97,10 +97,10 @@ test("transient failures are retried, and a deployment whose response was lost i
 
 test("a message that arrives three times makes one deployment, with each log line once", async () => {
   const { id } = await project(SITE);
-  const ids = await Promise.all([deploy(id, { target: "vercel" })]);
-  const { id: jobId } = await row("SELECT id FROM jobs WHERE subject_id = ?", ids[0]);
+  const deploymentId = await deploy(id, { target: "vercel" });
+  const { id: jobId } = await row("SELECT id FROM jobs WHERE subject_id = ?", deploymentId);
   await Promise.all([send(jobId), send(jobId), send(jobId)]);
-  const deployment = await ended(ids[0]);
+  const deployment = await ended(deploymentId);
   await send(jobId);
   assert.equal(deployment.status, "live");
   assert.equal(vercel.deployments.length, 1);

@@ -7,7 +7,7 @@
 
 import { createHash } from 'node:crypto';
 import { extend, json, startFaultServer } from './fault-server.js';
-import { TYPES, aitmplComponents, contentOf, rawFiles, skillsmpSkills } from './skills-data.js';
+import { aitmplComponents, contentOf, rawFiles, skillsmpSkills } from './skills-data.js';
 
 const KEY = 'sk_live_skillsmp_fake0123456789';
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, open, readFile, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -41,8 +41,13 @@ export async function killable(vars = {}) {
     signal();
     const variables = Object.entries({ ENVIRONMENT: "development", ...vars }).flatMap(([name, value]) => ["--var", `${name}:${value}`]);
     const args = ["dev", "--config", "wrangler.toml", "--config", "compiler/wrangler.toml", "--port", port, "--inspector-port", await freePort(), "--persist-to", state, ...variables];
-    group = spawn("wrangler", args.map(String), { detached: true, stdio: "ignore" }).pid;
-    await until(() => health().then((response) => response.ok, () => false), "wrangler dev");
+    const path = join(state, "wrangler.log");
+    const log = await open(path, "w");
+    group = spawn("wrangler", args.map(String), { detached: true, stdio: ["ignore", log.fd, log.fd] }).pid;
+    await log.close();
+    await until(() => health().then((response) => response.ok, () => false), "wrangler dev").catch(async (error) => {
+      throw new Error(`${error.message}\n${await readFile(path, "utf8")}`);
+    });
   }
 
   async function kill() {

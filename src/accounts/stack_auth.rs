@@ -13,13 +13,16 @@ use crate::{
     error::{Error, rfc3339},
     http::{RequestContext, body, rate},
     identity::{by_stack_token, wallet::page_origin},
-    platform::{clock::now_ms, response::Response},
+    platform::{
+        clock::{MINUTE_MS, now_ms},
+        response::Response,
+    },
     settings::FromVars as _,
     upstream::stack_auth::{Methods, StackAuth},
 };
 
 /// How long an isolate believes what it knows of the project.
-const FRESH_MS: i64 = 60_000;
+const FRESH_MS: i64 = MINUTE_MS;
 
 thread_local! {
     static KNOWN: RefCell<Option<(i64, Methods)>> = const { RefCell::new(None) };

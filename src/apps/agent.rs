@@ -27,7 +27,7 @@ use super::{
 use crate::{
     error::Error,
     jobs::Outcome,
-    platform::clock::now_ms,
+    platform::clock::{MINUTE_MS, now_ms},
     settings::FromVars as _,
     store::{Rows, Statement},
     upstream::{
@@ -136,7 +136,7 @@ fn exhausted(turn: &AppTurn, bounds: Bounds, now: i64) -> Option<String> {
         () if turn.steps >= bounds.steps => reached(&format!("{} steps", bounds.steps)),
         () if turn.tokens >= bounds.tokens => reached(&format!("{} tokens", bounds.tokens)),
         () if turn.cost_micro_usd >= bounds.micro_usd => reached(&budget(bounds)),
-        () if now - turn.created_at >= bounds.ms => reached(&format!("{} minutes", bounds.ms / 60_000)),
+        () if now - turn.created_at >= bounds.ms => reached(&format!("{} minutes", bounds.ms / MINUTE_MS)),
         () => None,
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::{
     error::Error,
+    platform::clock::MINUTE_MS,
     settings::{FromVars, ParseSettings, Vars, parses, vars::wrong},
 };
 
@@ -44,7 +45,7 @@ impl FromVars for Apps {
                 steps: natural(vars, "AGENT_MAX_STEPS", 40)?,
                 tokens: natural(vars, "AGENT_MAX_TOKENS", 3_000_000)?,
                 micro_usd: natural(vars, "AGENT_MAX_MICRO_USD", 5_000_000)?,
-                ms: natural(vars, "AGENT_MAX_MINUTES", 30)?.saturating_mul(60_000),
+                ms: natural(vars, "AGENT_MAX_MINUTES", 30)?.saturating_mul(MINUTE_MS),
             },
         })
     }

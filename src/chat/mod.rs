@@ -169,11 +169,11 @@ async fn ask_model(
     ask: &Ask<'_>,
     deadlines: Deadlines,
 ) -> Result<((Source, Arriving), (Writer, Body)), Error> {
-    let Ask { user, context, database, .. } = *ask;
+    let Ask { context, database, .. } = *ask;
     choice.model.name().clone_into(&mut turn.model);
     turn.note.clone_from(&choice.note);
     turn.prompt_tokens = prompt.tokens();
-    turn.reserved = choice.reserve(turn, user, context, database).await?;
+    turn.reserved = choice.reserve(prompt.tokens_at_most(), ask).await?;
     let touch = async || {
         // A missed write does no harm: a turn counts as lost only after several.
         let _ = database.query(store::touch(turn, now_ms())).await;

@@ -8,11 +8,7 @@ use hatch_dialects::{
     stream_of,
 };
 
-use super::{
-    paced,
-    prompt::ChatPrompt,
-    turn::{ChatTurn, Pricing},
-};
+use super::{paced, prompt::ChatPrompt, turn::Pricing};
 use crate::{
     error::{Error, UpstreamKind},
     http::RequestContext,
@@ -237,27 +233,25 @@ impl Choice {
     }
 
     fn is_own(&self, candidate: &Candidate) -> bool {
-        self.keys.has(&candidate.provider.name)
+        models::is_own(candidate, &self.keys)
     }
 
-    /// Reserves what the answer of `turn` may cost at most. None if it costs the Worker nothing.
+    /// Reserves what the answer to a prompt of so many tokens may cost at most. None if it costs the Worker nothing.
     pub(super) async fn reserve(
         &self,
-        turn: &ChatTurn,
-        user: &User,
-        context: &RequestContext,
-        database: &Database,
+        prompt_tokens: u64,
+        ask: &Ask<'_>,
     ) -> Result<Option<Reservation>, Error> {
+        let Ask { turn_id, user, context, database, .. } = *ask;
         let Model::Of(candidates) = &self.model else { return Ok(None) };
         let mut ours = candidates.iter().filter(|candidate| !self.is_own(candidate)).peekable();
         if ours.peek().is_none() {
             return Ok(None);
         }
-        let most =
-            |candidate: &Candidate| candidate.model.most_micro_usd(turn.prompt_tokens, longest(candidate));
+        let most = |candidate: &Candidate| candidate.model.most_micro_usd(prompt_tokens, longest(candidate));
         let most = ours.filter_map(most).max().unwrap_or_default();
         let limits = KeyLimits::parse(user.gateway.as_deref())?;
-        payer(&turn.id, user, &limits).reserve(most, &context.settings, database).await.map(Some)
+        payer(turn_id, user, &limits).reserve(most, &context.settings, database).await.map(Some)
     }
 
     /// Asks the model, and returns once its answer has begun. A prompt that

@@ -1,6 +1,6 @@
 //! Builds the prompt. Pure.
 
-use hatch_code::CodeMap;
+use hatch_code::{CodeMap, tokens_at_most};
 use hatch_dialects::{
     IMAGE_TOKENS, Json, Request, estimate,
     request::{Message, Part, Reasoning, Role, ThinkingMode},
@@ -75,7 +75,7 @@ impl<'a> ChatPrompt<'a> {
         let context = context(code, &message, &changed, budget.code_tokens);
         let mut left = Some(budget.history_tokens);
         let kept = history.iter().rev().take_while(|message| {
-            left = left.and_then(|left| left.checked_sub(hatch_code::tokens_at_most(&message.content)));
+            left = left.and_then(|left| left.checked_sub(tokens_at_most(&message.content)));
             left.is_some()
         });
         let kept = kept.count();
@@ -100,12 +100,21 @@ impl<'a> ChatPrompt<'a> {
         !self.images.is_empty()
     }
 
-    /// About how many tokens the prompt has, for its price.
+    /// About how many tokens the prompt has: what it costs if the provider does not count them.
     pub(super) fn tokens(&self) -> u64 {
+        self.sum_of(estimate)
+    }
+
+    /// How many tokens the prompt has at most, for what is reserved.
+    pub(super) fn tokens_at_most(&self) -> u64 {
+        self.sum_of(tokens_at_most)
+    }
+
+    fn sum_of(&self, tokens_of: fn(&str) -> u64) -> u64 {
         let fixed = [SYSTEM, &self.context, &self.message];
         let history = self.history.iter().map(|message| message.content.as_str());
         let pictures = IMAGE_TOKENS.saturating_mul(self.images.len() as u64);
-        fixed.into_iter().chain(history).map(estimate).sum::<u64>().saturating_add(pictures)
+        fixed.into_iter().chain(history).map(tokens_of).sum::<u64>().saturating_add(pictures)
     }
 
     /// The request for an answer of at most `longest` tokens. Three places end a part of it that repeats, and that
@@ -216,9 +225,13 @@ mod tests {
         let prompt = ChatPrompt::new("Make it blue".to_owned(), &code, history, budget);
         let image = serde_json::from_value(serde_json::json!({ "mediaType": "image/png", "data": "AAAA" }));
         let prompt = prompt.with(vec![image.unwrap()]);
-        let of_request = hatch_dialects::estimate_prompt(&prompt.request(100));
-        // The gateway's rule adds a few tokens for each message.
-        assert!((prompt.tokens()..prompt.tokens() + 40).contains(&of_request), "{of_request}");
+        let request = prompt.request(100);
+        // The gateway's rule adds four tokens for each message.
+        let of_messages = 4 * request.messages.len() as u64;
+        let of_request = hatch_dialects::estimate_prompt(&request) - of_messages;
+        // Each text is rounded up, and what is between two texts is in one of them.
+        assert!(of_request.abs_diff(prompt.tokens()) <= 4, "{of_request}, {}", prompt.tokens());
+        assert!(prompt.tokens_at_most() > prompt.tokens());
     }
 
     #[test]
@@ -230,10 +243,11 @@ mod tests {
             || (0..40).map(|n| history_message("user", &format!("{n} {}", "日本語".repeat(100)))).collect();
         let budget = PromptBudget { history_tokens: 8_000, code_tokens: 100_000 };
         let prompt = ChatPrompt::new("Change part7".to_owned(), &code, history(), budget);
-        let most = 108_000 + hatch_code::tokens_at_most(SYSTEM);
-        assert!(prompt.tokens() > 50_000 && prompt.tokens() < most + 1_000, "{}", prompt.tokens());
+        let most = 108_000 + tokens_at_most(SYSTEM);
+        let has = prompt.tokens_at_most();
+        assert!(has > 50_000 && has < most + 1_000, "{has}");
         let less = prompt.less();
-        assert!(less.tokens() < most / 3, "{}", less.tokens());
+        assert!(less.tokens_at_most() < most / 3, "{}", less.tokens_at_most());
         let messages = less.request(8_192).messages;
         assert!(messages[0].text().contains("```:src/part7.js"));
         assert!(messages[messages.len() - 2].text().starts_with("39 "));

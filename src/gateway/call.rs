@@ -91,14 +91,14 @@ impl Call {
         let Checked { is_changed, rules } = check(request, &guards, &keys, context, database).await?;
         let candidates = eligible::open_to_caller(candidates, request, &keys)?;
         let budgets = Budgets::of(&limits, context)?;
-        let is_paid = !eligible::are_own(&candidates, &keys) && budgets.are_there()?;
-        let candidates = if is_paid { models::only_with_price(candidates, &keys)? } else { candidates };
+        let is_budgeted = !eligible::are_all_own(&candidates, &keys) && budgets.are_there()?;
+        let candidates = if is_budgeted { models::only_with_price(candidates, &keys)? } else { candidates };
         if !options.is_counted && step.as_ref().is_none_or(Step::is_first) {
             budgets.count_request(database).await?;
         }
         let cost = eligible::cost(&candidates, request, prompt_tokens, &keys);
         let own = eligible::own_key_providers(&candidates, &keys);
-        let mut entry = budgets.reserve(is_paid.then_some(cost), own, database).await?;
+        let mut entry = budgets.reserve(is_budgeted.then_some(cost), own, database).await?;
         entry.listed = eligible::listed(&candidates);
         entry.prompt = CallPrompt::of(cost.prompt);
         let (keep, place) = (Keep::Nothing, None);

@@ -5,7 +5,7 @@ use hatch_dialects::{Dialect, Error as DialectError, Request};
 use super::ledger::CallCost;
 use crate::{
     error::Error,
-    models::{self, Candidate, Keys, Prompt},
+    models::{self, Candidate, Keys, Prompt, is_own},
 };
 
 /// The candidates that the caller may ask for this request.
@@ -58,13 +58,8 @@ fn only_own_accounts(candidates: &mut Vec<Candidate>, request: &Request, keys: &
     Ok(())
 }
 
-/// Whether the caller's own key pays for a candidate's answer.
-fn is_own(candidate: &Candidate, keys: &Keys) -> bool {
-    keys.has(&candidate.provider.name)
-}
-
 /// Whether the caller's own keys pay for all candidates' answers.
-pub(super) fn are_own(candidates: &[Candidate], keys: &Keys) -> bool {
+pub(super) fn are_all_own(candidates: &[Candidate], keys: &Keys) -> bool {
     candidates.iter().all(|candidate| is_own(candidate, keys))
 }
 
@@ -80,7 +75,7 @@ pub(super) fn listed(candidates: &[Candidate]) -> Vec<String> {
     listed.map(|candidate| candidate.model.id.clone()).collect()
 }
 
-/// What a call costs whichever candidate answers: the most, and the prompt of the first one.
+/// The most that any candidate can cost, and what the first one's prompt costs.
 pub(super) fn cost<'a>(
     candidates: &'a [Candidate],
     request: &Request,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{model::Model, settings::Providers};
 use crate::{
     error::Error,
-    platform::clock::now_ms,
+    platform::clock::{MINUTE_MS, now_ms},
     settings::{FromVars as _, Settings},
     store::{Database, Statement, sql},
 };
@@ -20,7 +20,7 @@ pub(crate) struct Catalogue {
 }
 
 /// How long an isolate uses the catalogue that it has read.
-const FRESH_MS: i64 = 60_000;
+const FRESH_MS: i64 = MINUTE_MS;
 
 thread_local! {
     static KNOWN: RefCell<Option<(i64, Rc<Catalogue>)>> = const { RefCell::new(None) };

@@ -60,7 +60,7 @@ fn needed(request: &Request) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// The models that a user may ask.
+/// What decides which models a user may ask.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OpenModels<'a> {
     /// Those that the API key may ask, unless it may ask all of them.
@@ -153,6 +153,6 @@ pub(crate) fn without_price(model: &str) -> Error {
 }
 
 /// Whether the user's own key pays for a candidate's answer.
-pub(super) fn is_own(candidate: &Candidate, keys: &Keys) -> bool {
+pub(crate) fn is_own(candidate: &Candidate, keys: &Keys) -> bool {
     keys.has(&candidate.provider.name)
 }

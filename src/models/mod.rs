@@ -46,7 +46,7 @@ pub(crate) use self::{
     ask::{AnsweredCall, ask},
     booking::Booking,
     catalogue::Catalogue,
-    choice::{AnswerRules, OpenModels, choose, default_name, is_any_open, only_with_price},
+    choice::{AnswerRules, OpenModels, choose, default_name, is_any_open, is_own, only_with_price},
     failover::FailedCall,
     failure::{client_safe, described, in_sentence, is_for_the_operator},
     keys::{KEY_CLOSED, Keys, SealedKey, seal_key},

@@ -1,5 +1,5 @@
 //! Computes the cost of an answer, in whole micro-dollars. What a provider has not counted is estimated by the rule of
-//! [`hatch_dialects::Meter::charged`], so that an interrupted answer of the chat costs as much as one of the gateway.
+//! [`hatch_dialects::estimate`]. The gateway, which sees the pieces of an answer, counts at least a token for each.
 
 use hatch_dialects::{Pricing, Usage, estimate};
 use hatch_wire::anthropic::Message;
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_answer_costs_as_much_in_the_chat_as_at_the_gateway() {
+    fn an_interrupted_answer_of_one_piece_costs_as_much_in_the_chat_as_at_the_gateway() {
         for text in ["const limit = 10;", "Größe", "いろはにほへと", "🚀🎉"] {
             let delta = format!(
                 r#"data: {{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":"{text}"}}}}"#

@@ -11,13 +11,13 @@ use super::{
     sent_keys::SentKeys,
 };
 use crate::platform::{
-    clock::now_ms,
+    clock::{MINUTE_MS, now_ms},
     fetch::{Failure, FetchResponse},
     pump::{Deadlines, End, Source},
 };
 
 /// How long a stream may take that is collected before the client gets it.
-const COLLECTED_MS: i64 = 600_000;
+const COLLECTED_MS: i64 = 10 * MINUTE_MS;
 
 /// A model's response.
 #[derive(Debug)]

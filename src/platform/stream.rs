@@ -12,7 +12,7 @@ use worker::{
     web_sys::{ReadableStream, WritableStream, WritableStreamDefaultWriter},
 };
 
-use super::clock::sleep;
+use super::clock::{MINUTE_MS, sleep};
 use crate::error::Error;
 
 #[wasm_bindgen]
@@ -137,7 +137,7 @@ impl Drop for Chunks {
 /// client has left before; what is to be done all the same has the rest of the 30 s that the platform then gives.
 pub(super) const UNREAD_MS: i64 = 5_000;
 /// How many milliseconds a reader may take for one [`PIECE`].
-const STALLED_MS: i64 = 60_000;
+const STALLED_MS: i64 = MINUTE_MS;
 /// How many bytes are written at a time: a reader that takes that much within [`STALLED_MS`] is slow, and not gone.
 const PIECE: usize = 64 * 1024;
 

@@ -31,7 +31,7 @@ use worker::Env;
 
 use crate::{
     error::Error,
-    platform::clock::now_ms,
+    platform::clock::{MINUTE_MS, now_ms},
     settings::{FromVars as _, Settings},
 };
 
@@ -122,7 +122,7 @@ fn of_each<const N: usize>(rows: Vec<Rows>) -> Result<[Rows; N], Error> {
 /// request would wait too long; and running requests need further queries to finish.
 const MOST_WAITING: usize = 256;
 /// No query takes so long. The platform ends an invocation about 30 s after its client has left, and drops nothing.
-const FORGOTTEN_MS: i64 = 60_000;
+const FORGOTTEN_MS: i64 = MINUTE_MS;
 
 thread_local! {
     static WAITING: RefCell<WaitingQueries> = const { RefCell::new(WaitingQueries::NONE) };

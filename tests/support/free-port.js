@@ -2,7 +2,7 @@ import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:net";
 
-/** Below the ports that systems give to sockets which ask for any, so that nobody gets this one before it is used. */
+/** Below the ports that systems give to sockets which ask for any, so that none of those gets this one before it is used. */
 const PORTS = [20_000, 32_000];
 
 /** A port that nothing listens on, on any of this machine's addresses. */

@@ -137,9 +137,13 @@ pub(super) fn extension(path: &str) -> Option<String> {
 
 /// The extensions by which a file name is recognised where nothing says that it is one (`console.log` is not).
 const KNOWN_EXTENSIONS: &[&[&str]] = &[
+    // Pages.
     &["html", "htm", "vue", "svelte", "astro", "pug", "hbs", "ejs", "erb", "php"],
+    // Styles.
     &["css", "scss", "sass", "less"],
+    // JavaScript and TypeScript.
     &["js", "mjs", "cjs", "jsx", "ts", "mts", "cts", "tsx"],
+    // Data and settings.
     &[
         "json",
         "jsonc",
@@ -156,18 +160,26 @@ const KNOWN_EXTENSIONS: &[&[&str]] = &[
         "csv",
         "lock",
     ],
+    // Prose.
     &["md", "mdx", "txt", "rst", "tex", "ipynb"],
+    // Languages that are compiled.
     &[
         "rs", "go", "c", "h", "cpp", "cc", "cxx", "hpp", "cs", "fs", "m", "mm", "java", "kt", "kts",
         "gradle", "swift", "dart", "scala", "hs", "zig", "sol",
     ],
+    // Languages that are interpreted.
     &["py", "rb", "pl", "lua", "r", "ex", "exs", "erl", "clj"],
+    // Queries and schemas.
     &["sql", "graphql", "gql", "prisma", "proto"],
+    // Builds.
     &["dockerfile", "mk", "tf"],
+    // Shaders.
     &["glsl", "wgsl", "vert", "frag"],
+    // Shells.
     &["sh", "bash", "zsh", "fish", "ps1", "bat", "cmd"],
 ];
 
+/// Whether a file name with this extension is recognised without more.
 pub(super) fn is_known_extension(extension: &str) -> bool {
     KNOWN_EXTENSIONS.iter().any(|kind| kind.contains(&extension))
 }

@@ -7,8 +7,8 @@ const SIXTHS: usize = 6;
 /// A run longer than this, in bytes, is not a word but a hash or an encoded image.
 const LONGEST_WORD: usize = 20;
 
-/// The tokens that a text has at most, but for rare texts. A token is three characters of English or code, and one and a half
-/// of text that is not words. Letters of other alphabets count about one and a half tokens, ideographs more, emoji
+/// Estimates the tokens of a text on the high side: few texts have more. A token is three characters of English or code,
+/// and one and a half of text that is not words. Letters of other alphabets count about one and a half tokens, ideographs more, emoji
 /// three.
 pub fn tokens_at_most(text: &str) -> u64 {
     let mut sixths = 0_usize;

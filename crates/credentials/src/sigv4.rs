@@ -39,7 +39,7 @@ pub struct Scope<'a> {
 /// query is not encoded.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
-    /// In capitals.
+    /// The method in capitals, as it is signed.
     pub method: &'a str,
     /// Not encoded. It is encoded once, as S3 requires; for paths of plain
     /// characters that is right for the other services as well.

@@ -43,9 +43,9 @@ pub struct Message {
     pub nonce: String,
     /// When the text was made, in milliseconds of the Unix epoch.
     pub issued_at_ms: i64,
-    /// From when on the text is no longer valid, in milliseconds of the Unix epoch.
+    /// The text is invalid from this time on, in milliseconds of the Unix epoch.
     pub expires_at_ms: Option<i64>,
-    /// Before when the text is not valid yet, in milliseconds of the Unix epoch.
+    /// The text is invalid before this time, in milliseconds of the Unix epoch.
     pub not_before_ms: Option<i64>,
     /// The requesting site's own id of the sign-in.
     pub request_id: Option<String>,
@@ -66,11 +66,11 @@ pub enum MalformedMessage {
     EmptyLine,
     /// The statement has characters that EIP-4361 does not allow.
     Statement,
-    /// `URI: ` is missing, or is none.
+    /// `URI: ` is missing, or is not a URI.
     Uri,
     /// `Version: 1` is missing.
     Version,
-    /// `Chain ID: ` is missing, or is none of the address's chain.
+    /// `Chain ID: ` is missing, or is not of the address's chain.
     ChainId,
     /// `Nonce: ` is missing, too short, or has other characters than letters and digits.
     Nonce,
@@ -386,7 +386,7 @@ pub enum SiweRefusal {
     IssuedAhead,
     /// Issued longer ago than [`LIFETIME_MS`].
     TooOld,
-    /// Its expiration time has come.
+    /// The text has expired.
     Expired,
     /// Its time "Not Before" has not come.
     NotYetValid,

@@ -57,7 +57,7 @@ pub enum StackAuthRefusal {
     Issuer,
     /// For another project or kind of user, or for several.
     Audience,
-    /// `exp` has come.
+    /// The token has expired.
     Expired,
     /// `nbf` is in the future.
     NotYetValid,

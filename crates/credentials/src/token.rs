@@ -148,7 +148,7 @@ pub struct Validity {
 pub enum Lapsed {
     /// Its user or an operator revoked it.
     Revoked,
-    /// Its time is over.
+    /// It has expired.
     Expired,
 }
 

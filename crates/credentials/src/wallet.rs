@@ -18,9 +18,9 @@ pub enum Address {
 pub enum AddressError {
     /// It has the format of neither chain.
     Form,
-    /// It looks like one of Ethereum's, and is none.
+    /// It begins like an address on Ethereum and is not a valid one.
     Ethereum(ethereum::AddressError),
-    /// It looks like one of Stellar's, and is none.
+    /// It begins like an address on Stellar and is not a valid one.
     Stellar(stellar::AddressError),
 }
 

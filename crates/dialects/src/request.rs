@@ -172,9 +172,9 @@ pub enum Role {
     System,
     /// OpenAI's newer name of instructions.
     Developer,
-    /// Who asks.
+    /// Whoever asks the model.
     User,
-    /// The model.
+    /// The model, in earlier turns.
     Assistant,
     /// Only tool results.
     Tool,
@@ -194,7 +194,7 @@ pub struct Message {
 /// A part of a message, and whether the prompt is cached up to its end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
-    /// What it is.
+    /// Text, a medium, a call of a tool or its result.
     pub content: Content,
     /// Anthropic's `cache_control`, unchanged.
     pub cache: Option<Json>,
@@ -238,7 +238,7 @@ pub enum Content {
 /// A text, and what the vendors add to it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Text {
-    /// The words.
+    /// May be empty.
     pub text: String,
     /// OpenAI's `annotations`, an array.
     pub annotations: Option<Json>,
@@ -391,7 +391,7 @@ pub enum Thinking {
         id: String,
         /// The paragraphs of the summary that clients are shown.
         summary: Vec<String>,
-        /// `encrypted_content`.
+        /// What OpenAI calls `encrypted_content`: only the provider can read it.
         content: String,
     },
     /// Unsigned text.
@@ -401,7 +401,7 @@ pub enum Thinking {
 /// A tool that the model may call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tool {
-    /// By which the model calls it.
+    /// The name by which the model calls the tool.
     pub name: String,
     /// The group that it belongs to, as in [`ToolCall::namespace`].
     pub namespace: Option<String>,
@@ -456,7 +456,7 @@ pub enum ToolChoice {
     Allowed {
         /// The tools' names.
         names: Vec<String>,
-        /// Whether it must.
+        /// Whether the model must call one of them.
         is_required: bool,
     },
 }

@@ -56,8 +56,8 @@ pub struct Choice {
 /// Why a model stopped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum StopReason {
-    #[default]
     /// It had said everything.
+    #[default]
     End,
     /// It reached the limit of tokens.
     Length,
@@ -162,14 +162,14 @@ pub enum Event<'a> {
         part: u32,
         /// The number of the answer that it belongs to, from 0.
         choice: u32,
-        /// What it is.
+        /// Text, a thought, or the call of a tool.
         kind: PartKind<'a>,
     },
     /// A part continues: text, thoughts, a refusal, or arguments.
     Delta {
         /// The part that continues.
         part: u32,
-        /// The next piece of it.
+        /// What follows the pieces before.
         text: Cow<'a, str>,
     },
     /// A thought is signed.
@@ -188,7 +188,7 @@ pub enum Event<'a> {
     },
     /// A part is complete.
     PartStop {
-        /// Which one.
+        /// The index of the part.
         part: u32,
     },
     /// The vendor runs a tool of its own: the answer has begun, though no other dialect shows it.

@@ -32,7 +32,7 @@ fn quarters(char: char) -> u64 {
 /// Overhead of every message, in tokens.
 const MESSAGE: u64 = 4;
 
-/// Tokens of an image of average size, as the vendors count it. They are about those of Claude's largest size.
+/// Tokens of an image: about what Claude counts for its largest size, so rarely too few.
 pub const IMAGE_TOKENS: u64 = 1_600;
 
 /// Fewest tokens of a document. A page has about 2,000 tokens and 80 KB as

@@ -10,12 +10,15 @@ use worker::Method;
 
 pub(crate) use self::source::framework;
 use super::cloud_api::{ApiResponse, Provider, busy, rejected, segment, unauthorized};
-use crate::{error::Error, platform::fetch::OutboundRequest};
+use crate::{
+    error::Error,
+    platform::{clock::MINUTE_MS, fetch::OutboundRequest},
+};
 
 /// Concurrent uploads: a Worker has six connections.
 const CONCURRENT_UPLOADS: usize = 4;
 /// How long after its build a deployment may take to get its public names, in milliseconds.
-const ALIAS_MS: i64 = 60_000;
+const ALIAS_MS: i64 = MINUTE_MS;
 
 /// A client for an account, or for a team in it.
 #[derive(Clone, Copy)]

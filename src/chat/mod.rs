@@ -173,7 +173,7 @@ async fn ask_model(
     choice.model.name().clone_into(&mut turn.model);
     turn.note.clone_from(&choice.note);
     turn.prompt_tokens = prompt.tokens();
-    turn.reserved = choice.reserve(prompt.tokens_at_most(), ask).await?;
+    turn.reserved = choice.reserve(&prompt, ask).await?;
     let touch = async || {
         // A missed write does no harm: a turn counts as lost only after several.
         let _ = database.query(store::touch(turn, now_ms())).await;

@@ -236,10 +236,10 @@ impl Choice {
         models::is_own(candidate, &self.keys)
     }
 
-    /// Reserves what the answer to a prompt of so many tokens may cost at most. None if it costs the Worker nothing.
+    /// Reserves what the answer to a prompt may cost at most. None if it costs the Worker nothing.
     pub(super) async fn reserve(
         &self,
-        prompt_tokens: u64,
+        prompt: &ChatPrompt<'_>,
         ask: &Ask<'_>,
     ) -> Result<Option<Reservation>, Error> {
         let Ask { turn_id, user, context, database, .. } = *ask;
@@ -248,6 +248,7 @@ impl Choice {
         if ours.peek().is_none() {
             return Ok(None);
         }
+        let prompt_tokens = prompt.tokens_at_most();
         let most = |candidate: &Candidate| candidate.model.most_micro_usd(prompt_tokens, longest(candidate));
         let most = ours.filter_map(most).max().unwrap_or_default();
         let limits = KeyLimits::parse(user.gateway.as_deref())?;
